@@ -1,1 +1,292 @@
-//! Postroom store.
+//! Durable truth: events, runs, journals, dead letters and the queue that orders them.
+//!
+//! [`Store`] says what a backend must do; every operation is one transaction. [`sqlite::Sqlite`] is
+//! the embedded backend, [`model::Model`] the in-memory oracle that the others are compared with.
+//! No driver type and no SQL leaves this crate.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use postroom_core::definition::Stored;
+use postroom_core::id::KeyHash;
+use postroom_core::trigger::Start;
+use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
+
+pub mod filter;
+pub mod model;
+pub mod sqlite;
+pub mod stats;
+
+pub use filter::{EventFilter, EventRow, Page, RunFilter};
+pub use stats::Stats;
+
+/// What went wrong, by what the caller does next.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Nothing was written; the disk is full, read-only or failing. Try again later.
+    #[error("the store cannot write: {reason}")]
+    Unavailable {
+        /// The backend's own words.
+        reason: String,
+    },
+    /// Another process works on the same data.
+    #[error("another Postroom process works on {path}")]
+    Locked {
+        /// The data it works on.
+        path: String,
+    },
+    /// The data was written by a newer version.
+    #[error("the data has schema version {found}, this build knows up to {known}")]
+    Newer {
+        /// The version of the data.
+        found: u32,
+        /// The newest version this build knows.
+        known: u32,
+    },
+    /// What was read back is not what was written.
+    #[error("the store holds data that cannot be read: {reason}")]
+    Corrupt {
+        /// What, and where.
+        reason: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// What every operation of [`Store`] returns.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// An event about to be written down, with the runs it starts.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The event.
+    pub event: Event,
+    /// Another event with this hash before its time is the same event.
+    pub dedupe: Option<KeyHash>,
+    /// Until when repetitions of the event and of its runs are recognised, in milliseconds since
+    /// 1970.
+    pub dedupe_until_ms: i64,
+    /// The runs it starts.
+    pub starts: Vec<Start>,
+}
+
+/// What became of an [`Arrival`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was written down.
+    New {
+        /// The runs that were started, dead ones included.
+        runs: Vec<RunId>,
+        /// Workflows that had a run with the same key already, and that run.
+        deduplicated: Vec<(String, RunId)>,
+    },
+    /// It had been written down before; nothing was written now.
+    Duplicate {
+        /// The first event.
+        event: EventId,
+        /// The first event's correlation id.
+        correlation: String,
+    },
+}
+
+/// A right to work on a run. Grows with every claim, so that a late owner is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
+
+/// A run with the right to work on it.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The run as last committed.
+    pub run: Run,
+    /// The right.
+    pub fence: Fence,
+    /// The event it works on.
+    pub event: Arc<Event>,
+    /// What it has written down so far; empty for a run that never started.
+    pub journal: Vec<Entry>,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Runs to work on.
+    pub leases: Vec<Lease>,
+    /// When the next run falls due, if fewer were due than asked for.
+    pub next_due_ms: Option<i64>,
+}
+
+/// A run's next state, with everything that belongs to it.
+#[derive(Debug)]
+pub struct Transition {
+    /// The run as it shall be. Any state but `running` gives it back.
+    pub run: Run,
+    /// The right under which it is written.
+    pub fence: Fence,
+    /// What is written into its journal.
+    pub entries: Vec<Entry>,
+    /// Events that follow from it.
+    pub emits: Vec<Arrival>,
+}
+
+/// What became of a [`Transition`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// It was written.
+    Written,
+    /// The right had passed to somebody else; nothing was written.
+    Stale,
+}
+
+/// What a person wants of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// End it, or give up on it if it is a dead letter.
+    Cancel,
+    /// Send it out again, on the definition it has or on another.
+    Redrive {
+        /// The definition to go on with, if not the one it has.
+        definition: Option<DefinitionHash>,
+    },
+}
+
+/// A [`Command`] about a run, with who and why.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The run.
+    pub run: RunId,
+    /// What to do.
+    pub command: Command,
+    /// Who wants it.
+    pub actor: String,
+    /// Why, in that person's words.
+    pub note: Option<String>,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// What became of an [`Order`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ordered {
+    /// It was carried out; the run as it is now.
+    Done(Box<Run>),
+    /// The run's state does not allow it; the run as it is.
+    Refused(Box<Run>),
+    /// There is no such run.
+    Missing,
+}
+
+/// A change of a shared number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The number's name. A name not seen, or past its time, counts from 0.
+    pub key: String,
+    /// Added to it, unless that would lift it over `at_most`.
+    pub add: i64,
+    /// The highest it may become.
+    pub at_most: Option<i64>,
+    /// When it is forgotten, in milliseconds since 1970; kept from the change that made it.
+    pub until_ms: i64,
+}
+
+/// A shared number after a [`Count`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its value now.
+    pub value: i64,
+    /// Whether the change was made.
+    pub added: bool,
+}
+
+/// What may be forgotten. Runs that have not ended and events of kept runs are never removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Keep at most this many succeeded and cancelled runs.
+    pub ended_count: Option<u64>,
+    /// Keep at most this many dead letters.
+    pub dead_count: Option<u64>,
+    /// Remove ended runs that ended before this.
+    pub ended_before_ms: Option<i64>,
+    /// Remove dead letters that died before this.
+    pub dead_before_ms: Option<i64>,
+    /// Remove events that arrived before this and have no runs left.
+    pub events_before_ms: Option<i64>,
+    /// Remove at most this many rows in one call.
+    pub limit: u32,
+}
+
+/// A hint that a run may have fallen due. May be lost, may be false; costs at most delay.
+pub trait Wake: Send + Sync + 'static {
+    /// Gives the hint. Never blocks.
+    fn wake(&self);
+}
+
+/// Durable truth. Each operation is one transaction: all of it is on disk when it returns `Ok`,
+/// none of it when it returns an error. A reply may be lost; each operation says what repeating it
+/// does then.
+pub trait Store: Send + Sync + 'static {
+    /// Writes down events and the runs they start, each event with its runs atomically, and
+    /// recognises repetitions. Repeating it is safe: ids are the caller's, so an event written
+    /// before is a duplicate of itself.
+    fn record(&self, arrivals: Vec<Arrival>) -> Reply<'_, Vec<Recorded>>;
+
+    /// Hands out up to `limit` runs that are due, oldest first, each to one owner until `now_ms +
+    /// lease_ms`, never more at once than a concurrency key allows. A lost reply costs a lease
+    /// time of delay.
+    fn claim(&self, limit: usize, lease_ms: i64, now_ms: i64) -> Reply<'_, Claimed>;
+
+    /// Prolongs rights until `until_ms`, or gives them back if that is past. Says for each whether
+    /// it was still held. Safe to repeat.
+    fn extend(&self, held: Vec<(RunId, Fence)>, until_ms: i64) -> Reply<'_, Vec<bool>>;
+
+    /// Writes the next states of runs: state, journal, due time and emitted events of each run
+    /// atomically, and only under a right that still holds. After a lost reply the repetition is
+    /// `Stale` for a run that was given back, and writes the same again for one that was kept.
+    fn commit(&self, transitions: Vec<Transition>) -> Reply<'_, Vec<Committed>>;
+
+    /// Makes runs whose owner was lost due again, under a new fence. Returns how many. Safe to
+    /// repeat.
+    fn reap(&self, now_ms: i64) -> Reply<'_, u64>;
+
+    /// Carries out a person's word about a run; takes it from its owner. Repeating it after a
+    /// lost reply is refused, because the state has changed.
+    fn control(&self, order: Order) -> Reply<'_, Ordered>;
+
+    /// Takes or prolongs the leadership of a role until `until_ms`; false if another holder has
+    /// it. Safe to repeat.
+    fn lead<'a>(
+        &'a self,
+        role: &'a str,
+        holder: &'a str,
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Reply<'a, bool>;
+
+    /// Changes shared numbers, all or none. Repeating it counts twice.
+    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>>;
+
+    /// Keeps a definition for as long as runs may need it. Safe to repeat.
+    fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash>;
+
+    /// The definitions with these hashes; all that are kept if none is named.
+    fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>>;
+
+    /// An event with what became of it.
+    fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>>;
+
+    /// Events, newest first, without their data.
+    fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>>;
+
+    /// A run with its event and journal.
+    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>>;
+
+    /// Runs, newest first, with the correlation id of their event.
+    fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>>;
+
+    /// Counts and timings.
+    fn stats(&self) -> Reply<'_, Stats>;
+
+    /// Removes what may be forgotten; returns how many rows. Safe to repeat.
+    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64>;
+}

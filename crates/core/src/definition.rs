@@ -1,0 +1,147 @@
+//! A checked workflow: triggers, policies and steps, expressions compiled. Immutable; identified
+//! by its name and the hash of its stored text.
+
+use postroom_expr::{Expr, Mapping, Template};
+use serde::{Deserialize, Serialize};
+
+use crate::id::DefinitionHash;
+use crate::retry::RetryPolicy;
+
+/// A workflow that passed every check.
+#[derive(Debug)]
+pub struct Workflow {
+    /// Its name, unique in a project.
+    pub name: String,
+    /// The hash of [`Stored`] it was read from.
+    pub hash: DefinitionHash,
+    /// The file it came from, relative to the project.
+    pub file: String,
+    /// What starts it; any of them.
+    pub triggers: Vec<Trigger>,
+    /// Runs with the same value of this are one run.
+    pub dedupe: Option<Template>,
+    /// How many runs with the same key may be at work at once.
+    pub concurrency: Option<Concurrency>,
+    /// Steps of the run in the order written, then the steps of `on_failure`.
+    pub steps: Vec<Step>,
+    /// How many of `steps` belong to the run itself.
+    pub main_steps: usize,
+}
+
+/// What starts a workflow.
+#[derive(Debug)]
+pub struct Trigger {
+    /// An event type, or the start of one followed by `*`.
+    pub event: String,
+    /// Only events of this source, if given.
+    pub source: Option<String>,
+    /// Only events for which this is true.
+    pub condition: Option<Expr>,
+}
+
+impl Trigger {
+    /// Whether type and source fit; the condition is not looked at.
+    #[must_use]
+    pub fn fits(&self, kind: &str, source: &str) -> bool {
+        let fits = match self.event.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => self.event == kind,
+        };
+        fits && self.source.as_deref().is_none_or(|wanted| wanted == source)
+    }
+}
+
+/// A bound on runs at work at once.
+#[derive(Debug)]
+pub struct Concurrency {
+    /// Runs whose key has the same value share the bound.
+    pub key: Template,
+    /// The bound, at least 1.
+    pub limit: u32,
+}
+
+/// One node of a workflow.
+#[derive(Debug)]
+pub struct Step {
+    /// Its name, unique in the workflow.
+    pub id: String,
+    /// The action it performs.
+    pub uses: ActionRef,
+    /// The connection it uses, if not the adapter's only one.
+    pub connection: Option<String>,
+    /// The action's input.
+    pub with: Mapping,
+    /// Skipped when this is false.
+    pub condition: Option<Expr>,
+    /// Indices of the steps that must have ended.
+    pub needs: Vec<usize>,
+    /// How often it is tried.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// An action by name: `stripe/create_invoice` or `stripe/create_invoice@2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionRef {
+    /// The adapter.
+    pub adapter: String,
+    /// The action of that adapter.
+    pub action: String,
+    /// The contract version; the newest when not given.
+    pub version: Option<u32>,
+}
+
+impl std::fmt::Display for ActionRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.adapter, self.action)?;
+        self.version.map_or(Ok(()), |version| write!(f, "@{version}"))
+    }
+}
+
+/// What a project gives every step that does not say otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// How often a step is tried.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { retry: RetryPolicy::default(), timeout_ms: 60_000 }
+    }
+}
+
+/// The form in which a definition is kept, so that a run can go on with what it started with:
+/// the text of the file and the defaults it was read under.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Version of this form.
+    pub v: u32,
+    /// The file it came from, for messages.
+    pub file: String,
+    /// The file's text.
+    pub text: String,
+    /// The defaults in force when it was read.
+    pub defaults: Defaults,
+}
+
+impl Stored {
+    /// The definition's hash: of everything that decides what a run does, not of where the file
+    /// lies.
+    #[must_use]
+    pub fn hash(&self) -> DefinitionHash {
+        let defaults = serde_json::to_string(&self.defaults).unwrap_or_default();
+        DefinitionHash::of(&format!("{}\n{defaults}\n{}", self.v, self.text))
+    }
+}
+
+impl Workflow {
+    /// The index of a step.
+    #[must_use]
+    pub fn step(&self, id: &str) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == id)
+    }
+}

@@ -1,0 +1,121 @@
+//! Every public problem, in one table: a stable code, an HTTP status, what it means and what to do.
+//! Files, the API and the command line all speak of problems by these codes; the docs page
+//! `docs/problems.md` is this table.
+
+use std::fmt;
+
+use serde::Serialize;
+
+mod table;
+pub use table::*;
+
+/// One row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The stable code, e.g. `config/unknown-key`.
+    pub code: &'static str,
+    /// The HTTP status under which the API answers it.
+    pub status: u16,
+    /// A few words, the same for every occurrence.
+    pub title: &'static str,
+    /// What it means and what to do, in sentences.
+    pub explain: &'static str,
+}
+
+/// A place in a file. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, relative to the project.
+    pub file: String,
+    /// Line; 0 where only the file is known.
+    pub line: u32,
+    /// Column.
+    pub column: u32,
+    /// Length of what is meant, in bytes.
+    #[serde(skip)]
+    pub len: u32,
+}
+
+/// One occurrence of a problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which row of the table.
+    pub kind: &'static Kind,
+    /// What is wrong here.
+    pub detail: String,
+    /// What to do about it here.
+    pub hint: Option<String>,
+    /// Where, if it is in a file.
+    pub place: Option<Place>,
+}
+
+impl Problem {
+    /// An occurrence with its own words.
+    #[must_use]
+    pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), hint: None, place: None }
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with a place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            match place.line {
+                0 => write!(f, "{}: ", place.file)?,
+                line => write!(f, "{}:{line}:{}: ", place.file, place.column)?,
+            }
+        }
+        write!(f, "{} [{}]", self.detail, self.kind.code)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The row of a code.
+#[must_use]
+pub fn by_code(code: &str) -> Option<&'static Kind> {
+    ALL.iter().copied().find(|kind| kind.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_explained() {
+        let mut seen = std::collections::BTreeSet::new();
+        for kind in ALL {
+            assert!(seen.insert(kind.code), "{} stands twice", kind.code);
+            assert!(kind.explain.len() > 40, "{} needs an explanation", kind.code);
+            assert!((400..600).contains(&kind.status), "{}", kind.code);
+        }
+    }
+
+    #[test]
+    fn a_problem_says_where_what_and_what_to_do() {
+        let place = Place { file: "workflows/a.yaml".into(), line: 3, column: 5, len: 4 };
+        let problem = Problem::new(&UNKNOWN_KEY, "unknown key `setps`").hint("did you mean `steps`?");
+        assert_eq!(
+            problem.at(place).to_string(),
+            "workflows/a.yaml:3:5: unknown key `setps` [config/unknown-key]; did you mean `steps`?"
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! Which workflows an event starts, and which came near.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use postroom_expr::{Fault, Limits, Value};
+
+use crate::definition::{Trigger, Workflow};
+use crate::event::Event;
+use crate::id::{KeyHash, RunId};
+use crate::near::nearest;
+use crate::outcome::Failure;
+use crate::run::{Run, RunState};
+use crate::scope;
+
+/// Workflows by the event types that start them. Built once when definitions change.
+#[derive(Debug, Default)]
+pub struct Router {
+    workflows: Vec<Arc<Workflow>>,
+    exact: HashMap<String, Vec<(usize, usize)>>,
+    patterns: Vec<(usize, usize)>,
+}
+
+/// A run that an event starts.
+#[derive(Debug)]
+pub struct Start {
+    /// The run as it is first written down.
+    pub run: Run,
+    /// Another run with this hash within the window means that this one is not started.
+    pub dedupe: Option<KeyHash>,
+    /// At most `limit` runs with this hash are at work at once.
+    pub concurrency: Option<(KeyHash, u32)>,
+}
+
+/// A workflow that an event did not start, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Near {
+    /// The workflow.
+    pub workflow: String,
+    /// Why it did not start.
+    pub why: String,
+}
+
+impl Router {
+    /// Indexes workflows by their triggers.
+    #[must_use]
+    pub fn new(workflows: Vec<Arc<Workflow>>) -> Self {
+        let mut router = Self { workflows, ..Self::default() };
+        for (w, workflow) in router.workflows.iter().enumerate() {
+            for (t, trigger) in workflow.triggers.iter().enumerate() {
+                if trigger.event.ends_with('*') {
+                    router.patterns.push((w, t));
+                } else {
+                    router.exact.entry(trigger.event.clone()).or_default().push((w, t));
+                }
+            }
+        }
+        router
+    }
+
+    /// Every workflow, in the order given.
+    #[must_use]
+    pub fn workflows(&self) -> &[Arc<Workflow>] {
+        &self.workflows
+    }
+
+    /// The runs that `event` starts, one for each workflow at the most. A condition or policy
+    /// that faults makes a run that is dead from the start, because whether it should have run
+    /// cannot be known.
+    #[must_use]
+    pub fn route(&self, event: &Event, limits: Limits) -> Vec<Start> {
+        let exact = self.exact.get(&event.kind).map_or(&[][..], Vec::as_slice);
+        let mut starts: Vec<Start> = Vec::new();
+        let mut started: Vec<usize> = Vec::new();
+        for (w, t) in exact.iter().chain(&self.patterns) {
+            let workflow = &self.workflows[*w];
+            let trigger = &workflow.triggers[*t];
+            if started.contains(w) || !trigger.fits(&event.kind, &event.source) {
+                continue;
+            }
+            match holds(trigger, event, limits) {
+                Ok(false) => {}
+                Ok(true) => {
+                    started.push(*w);
+                    starts.push(start(workflow, event, limits));
+                }
+                Err(fault) => {
+                    started.push(*w);
+                    starts.push(stillborn(workflow, event, "trigger condition", &fault));
+                }
+            }
+        }
+        starts
+    }
+
+    /// Why each workflow that `event` did not start did not, for those that came near: the type
+    /// fits but source or condition do not, or the type is a slip away.
+    #[must_use]
+    pub fn near(&self, event: &Event, limits: Limits) -> Vec<Near> {
+        let mut near = Vec::new();
+        for workflow in &self.workflows {
+            for trigger in &workflow.triggers {
+                if let Some(why) = why_not(trigger, event, limits) {
+                    near.push(Near { workflow: workflow.name.clone(), why });
+                }
+            }
+        }
+        near
+    }
+}
+
+fn why_not(trigger: &Trigger, event: &Event, limits: Limits) -> Option<String> {
+    let any_source = trigger.source.as_deref().unwrap_or(&event.source);
+    if !trigger.fits(&event.kind, any_source) {
+        let close = nearest(&event.kind, [trigger.event.as_str()])?;
+        return Some(format!("it waits for `{close}`, the event is `{}`", event.kind));
+    }
+    if any_source != event.source {
+        return Some(format!("it takes only source `{any_source}`, the event is of `{}`", event.source));
+    }
+    match holds(trigger, event, limits) {
+        Ok(true) => None,
+        Ok(false) => {
+            let source = trigger.condition.as_ref().map_or("", |condition| condition.source());
+            Some(format!("its condition is false: {source}"))
+        }
+        Err(fault) => Some(format!("its condition faults: {}", fault.message)),
+    }
+}
+
+fn holds(trigger: &Trigger, event: &Event, limits: Limits) -> Result<bool, Fault> {
+    let Some(condition) = &trigger.condition else { return Ok(true) };
+    let scope = scope::of_event(event);
+    condition_value(&condition.eval(&scope, limits)?)
+}
+
+/// A condition's value as a yes or no; anything but a boolean is a fault.
+///
+/// # Errors
+/// A fault that names the type found.
+pub fn condition_value(value: &Value<'_>) -> Result<bool, Fault> {
+    let bool = match value {
+        Value::Bool(value) => Some(*value),
+        Value::Json(view) => view.as_bool(),
+        _ => None,
+    };
+    bool.ok_or_else(|| Fault {
+        code: "expr/type",
+        span: 0..0,
+        message: format!("a condition must be true or false, but this is {}", value.type_name()),
+        hint: Some("compare it with something, for example `!= null`".to_owned()),
+    })
+}
+
+fn start(workflow: &Workflow, event: &Event, limits: Limits) -> Start {
+    let text = |template: &postroom_expr::Template| -> Result<String, Fault> {
+        let scope = scope::of_event(event);
+        template.eval(&scope, limits)?.to_text()
+    };
+    let dedupe = match workflow.dedupe.as_ref().map(text).transpose() {
+        Ok(key) => key.filter(|key| !key.is_empty()),
+        Err(fault) => return stillborn(workflow, event, "`dedupe`", &fault),
+    };
+    let concurrency = match workflow.concurrency.as_ref().map(|c| Ok((text(&c.key)?, c.limit))) {
+        Some(Err(fault)) => return stillborn(workflow, event, "`concurrency.key`", &fault),
+        Some(Ok((key, limit))) => Some((KeyHash::of(&["concurrency", &workflow.name], &key), limit)),
+        None => None,
+    };
+    let mut run = new_run(workflow, event);
+    if let Some(key) = dedupe.as_ref().or(event.key.as_ref()) {
+        run.key.clone_from(key);
+    }
+    Start {
+        run,
+        dedupe: dedupe.map(|key| KeyHash::of(&["run", &workflow.name], &key)),
+        concurrency,
+    }
+}
+
+fn new_run(workflow: &Workflow, event: &Event) -> Run {
+    let id = RunId::derive(event.id, &workflow.name);
+    Run {
+        id,
+        event: event.id,
+        workflow: workflow.name.clone(),
+        definition: workflow.hash,
+        key: id.to_string(),
+        state: RunState::Queued,
+        created_ms: event.received_ms,
+        due_ms: Some(event.received_ms),
+        finished_ms: None,
+        steps: Vec::new(),
+        failure: None,
+        redrives: 0,
+    }
+}
+
+fn stillborn(workflow: &Workflow, event: &Event, what: &str, fault: &Fault) -> Start {
+    let mut run = new_run(workflow, event);
+    let mut failure = Failure::new(
+        fault.code,
+        format!("the {what} of workflow `{}` could not be evaluated: {}", workflow.name, fault.message),
+    );
+    failure.hint.clone_from(&fault.hint);
+    run.fail_at_birth(failure, event.received_ms);
+    Start { run, dedupe: None, concurrency: None }
+}
