@@ -78,14 +78,21 @@ async fn measure(options: &Options, connections: usize) -> anyhow::Result<Rounds
         candidate_name: if options.self_check { "bare axum again" } else { candidate.name },
     };
     for round in 1..=options.rounds {
-        let first = turn.take(&yardstick, false).await?;
-        let second = turn.take(&candidate, turn.has_runs).await?;
+        // Who goes first changes from round to round, so that a drift of the machine favours none.
+        let (bare, ours) = if round % 2 == 1 {
+            let bare = turn.take(&yardstick, false).await?;
+            (bare, turn.take(&candidate, turn.has_runs).await?)
+        } else {
+            let ours = turn.take(&candidate, turn.has_runs).await?;
+            (turn.take(&yardstick, false).await?, ours)
+        };
+        let (of_bare, of_ours) = (bare.rate, ours.rate);
         eprintln!(
-            "ingest, {connections} connections, round {round}: {:.0} and {:.0} req/s",
-            first.rate, second.rate
+            "ingest, {connections} connections, round {round}: \
+             bare {of_bare:.0}, candidate {of_ours:.0} req/s"
         );
-        rounds.yardstick.push(first);
-        rounds.candidate.push(second);
+        rounds.yardstick.push(bare);
+        rounds.candidate.push(ours);
     }
     yardstick.stop().await?;
     candidate.stop().await?;
