@@ -22,7 +22,7 @@ const STAGES: &[Stage] = &[
 
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-const DOCS: &[&str] = &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"];
+const DOCS: &[&str] = &["doc", "--workspace", "--no-deps", "--locked"];
 
 /// Runs every stage; takes no arguments.
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
