@@ -53,7 +53,7 @@ fn serve(binary: &Path, folder: &Path, address: std::net::SocketAddr) -> Command
 /// Starts the product on an empty store in `folder` and waits until it is ready.
 ///
 /// # Errors
-/// As [`Server::start`], with the end of what the server wrote on standard error.
+/// As [`Server::start`], with the end of what the server wrote on standard error, if anything.
 pub async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Server> {
     write_project(folder).context("the project cannot be written")?;
     let address = free_address()?;
@@ -61,11 +61,14 @@ pub async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Server> {
     let log = std::fs::File::create(folder.join(LOG))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let started = Server::start("postroom", command, address).await;
-    started.with_context(|| format!("its last words:\n{}", last_words(folder)))
+    started.with_context(|| format!("it does not serve; it said last: {}", last_words(folder)))
 }
 
 fn last_words(folder: &Path) -> String {
     let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
+    if log.trim().is_empty() {
+        return "nothing".to_owned();
+    }
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")
 }
