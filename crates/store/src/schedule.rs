@@ -165,11 +165,6 @@ impl Schedule {
         self.held.get_mut(&id)
     }
 
-    /// Whether `fence` is the right to work on a run.
-    pub fn holds(&self, id: RunId, fence: Fence) -> bool {
-        self.held.get(&id).is_some_and(|held| held.fence == fence)
-    }
-
     /// Takes a run from its owner; the next of its concurrency key may go.
     pub fn release(&mut self, id: RunId) -> Option<Held> {
         let held = self.held.remove(&id)?;
