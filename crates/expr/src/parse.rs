@@ -84,7 +84,9 @@ pub(crate) fn parse(source: Arc<str>, tokens: Tokens) -> Result<Tree, Vec<Fault>
     if faults.is_empty() {
         return Ok(tree);
     }
-    faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+    // What the lexer reported comes first, and a second fault at the same place is its echo.
+    faults.sort_by_key(|fault| fault.span.start);
+    faults.dedup_by_key(|fault| fault.span.start);
     faults.truncate(MAX_FAULTS);
     Err(faults)
 }
@@ -119,6 +121,9 @@ impl Parser {
             Tok::P(",") => Some("one value is expected; write `[a, b]` for a list"),
             Tok::P("=>") => {
                 Some("a lambda stands inside `map`, `filter` and the like: list.map(x => …)")
+            }
+            Tok::Number if shown.starts_with("`.") => {
+                Some("an item of a list is written `list[0]`")
             }
             _ if self.starts_operand() => Some("an operator is missing before it"),
             _ => None,
@@ -386,19 +391,24 @@ impl Parser {
                     hint,
                 );
             } else {
-                let shown = self.shown();
-                let hint = match self.starts_operand() {
-                    true => "a comma or an operator is missing before it".to_owned(),
-                    false => format!("the `{opening}` before it is still open"),
-                };
-                let message = format!("expected `{closing}`, found {shown}");
-                self.fault_here(code::SYNTAX, &message, Some(&hint));
+                self.unexpected(opened, closing);
             }
         }
         self.recover();
         let span = self.span();
         self.eat(closing);
         span
+    }
+
+    /// Reports what stands where a bracket should be closed.
+    fn unexpected(&mut self, opened: Span, closing: &'static str) {
+        let opening = self.source.get(opened.range()).unwrap_or_default();
+        let hint = match self.starts_operand() {
+            true => "a comma or an operator is missing before it".to_owned(),
+            false => format!("the `{opening}` before it is still open"),
+        };
+        let message = format!("expected `{closing}`, found {}", self.shown());
+        self.fault_here(code::SYNTAX, &message, Some(&hint));
     }
 
     // Nodes.
