@@ -175,7 +175,7 @@ impl<'t> Lexer<'t> {
             '\'' | '"' => self.string(false, spaced),
             'r' | 'R' if matches!(second, '\'' | '"') => self.string(true, spaced),
             '“' | '”' | '„' | '‘' | '’' | '‚' | '«' | '»' => {
-                self.smart_quoted(first, spaced)
+                self.smart_quoted(first, spaced);
             }
             '`' => {
                 self.at += 1;

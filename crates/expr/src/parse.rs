@@ -234,12 +234,8 @@ impl Parser {
     fn infix_operator(&mut self) -> Option<(Infix, u8)> {
         let symbol = match self.peek() {
             Tok::P(symbol) => *symbol,
-            Tok::Ident => match self.text() {
-                "in" => "in",
-                word @ ("and" | "AND" | "or" | "OR" | "is" | "eq" | "ne" | "not" | "mod"
-                | "div") => self.word_operator(&word.to_owned())?,
-                _ => return None,
-            },
+            Tok::Ident if self.text() == "in" => "in",
+            Tok::Ident => self.word_operator()?,
             _ => return None,
         };
         Some(match symbol {
@@ -264,15 +260,16 @@ impl Parser {
     }
 
     /// A word that is an operator elsewhere: reported, and read as what it means there.
-    fn word_operator(&mut self, word: &str) -> Option<&'static str> {
-        let (meant, hint) = match word {
+    fn word_operator(&mut self) -> Option<&'static str> {
+        let word = self.text().to_owned();
+        let (meant, hint) = match word.as_str() {
             "and" | "AND" => ("&&", "write `&&`"),
             "or" | "OR" => ("||", "write `||`"),
             "is" | "eq" => ("==", "write `==`"),
             "ne" => ("!=", "write `!=`"),
             "mod" => ("%", "write `%`"),
             "div" => ("/", "write `/`"),
-            _ if self.word_ahead(1) == Some("in") => ("in", "write `!(x in list)`"),
+            "not" if self.word_ahead(1) == Some("in") => ("in", "write `!(x in list)`"),
             _ => return None,
         };
         self.fault_here(code::SYNTAX, &format!("`{word}` is not an operator"), Some(hint));

@@ -223,3 +223,33 @@ fn expressions_are_shared_between_threads() {
     let here = expr.eval(&scope, Limits::default()).map(|value| value.as_number());
     assert_eq!(handle.join().expect("no panic"), here);
 }
+
+/// The highest trees the parser accepts are evaluated on a small stack, also without optimisation.
+#[test]
+fn the_highest_trees_fit_on_a_small_stack() {
+    let sources = [
+        vec!["1"; 250].join(" + "),
+        vec!["true"; 250].join(" && "),
+        format!("e{}", "?.a".repeat(250)),
+        format!("e{}", "?[0]".repeat(250)),
+        format!("''{}", ".trim()".repeat(250)),
+        format!("[1]{}", ".map(x => x)".repeat(250)),
+        format!("[1]{}", ".filter(x => x == 1)".repeat(250)),
+        format!("{}1{}", "[1].map(x => ".repeat(60), ")".repeat(60)),
+        format!("{}1{}", "[".repeat(60), "]".repeat(60)),
+        format!("{}1{}", "`${".repeat(60), "}`".repeat(60)),
+        format!("[[{}]] == [[{}]]", "[1]".replace('1', "2"), "[2]"),
+    ];
+    let run = move || {
+        for source in &sources {
+            let expr = Expr::parse(source).expect(source);
+            let scope = Scope::new().with("e", Value::Null);
+            let value = expr.eval(&scope, Limits::default()).expect(source);
+            let mut out = String::new();
+            value.write_json(&mut out);
+            assert!(!expr.reads().is_empty() || !source.starts_with('e'));
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(run).expect("spawns");
+    thread.join().expect("no overflow");
+}

@@ -61,11 +61,11 @@ impl<'a> Machine<'_, 'a> {
 
     fn arithmetic(&self, operator: Binary, x: Number, y: Number, id: NodeId) -> Answer<'a> {
         let result = match operator {
-            Binary::Add => x.add(y),
-            Binary::Subtract => x.subtract(y),
-            Binary::Multiply => x.multiply(y),
-            Binary::Divide => x.divide(y),
-            _ => x.remainder(y),
+            Binary::Add => x.checked_add(y),
+            Binary::Subtract => x.checked_sub(y),
+            Binary::Multiply => x.checked_mul(y),
+            Binary::Divide => x.checked_div(y),
+            _ => x.checked_rem(y),
         };
         result
             .map(Value::from)
@@ -94,7 +94,7 @@ impl<'a> Machine<'_, 'a> {
         let value = self.plain(operand)?;
         match value.as_number() {
             Some(number) => number
-                .negate()
+                .checked_neg()
                 .map(Value::from)
                 .map_err(|reason| self.no_result(reason, &format!("-({number})"), id)),
             None => {
