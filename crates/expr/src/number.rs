@@ -1,8 +1,8 @@
 //! The language's one number type and its arithmetic.
 //!
-//! Owns the rule that a number is an `i64` where it is whole and exact, and an `f64` otherwise, and
-//! that no operation yields an infinity or a NaN. Refuses to wrap, to saturate, and to slide from an
-//! exact integer to an inexact float: integer overflow is an error.
+//! Owns the rule that a number is an `i64` where it is whole and exact, and an `f64` otherwise,
+//! and that no operation yields an infinity or a NaN. Refuses to wrap, to saturate, and to slide
+//! from an exact integer to an inexact float: integer overflow is an error.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Tokens into a tree: a Pratt parser that goes on after a fault.
 //!
-//! Owns precedence, the limits on source and nesting, and recovery: after a bad token it resumes at
-//! the next `,` `)` `]` `}` or the end, so that one run reports several faults. Refuses to look at
-//! values or types.
+//! Owns precedence, the limits on source and nesting, and recovery: after a bad token it resumes
+//! at the next `,` `)` `]` `}` or the end, so that one run reports several faults. Refuses to look
+//! at values or types.
 
 mod call;
 mod operand;

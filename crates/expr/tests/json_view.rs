@@ -16,7 +16,8 @@ fn agree(view: JsonView<'_>, json: &Json) -> Result<(), TestCaseError> {
         Json::Number(number) => match (view.as_number(), number.as_i64()) {
             (Some(Number::Int(found)), Some(int)) => prop_assert_eq!(found, int),
             (Some(found), _) => {
-                // serde_json reads floats fast, up to one unit in the last place beside the nearest.
+                // serde_json reads floats fast, up to one unit in the last place beside the
+                // nearest.
                 let (found, near) = (found.as_f64(), number.as_f64().unwrap_or(f64::NAN));
                 prop_assert!((found - near).abs() <= near.abs() * 1e-15, "{found} {near}");
             }

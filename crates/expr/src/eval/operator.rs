@@ -151,7 +151,7 @@ impl<'a> Machine<'_, 'a> {
         let message = format!("`{symbol}` cannot take {} and {}", article(x), article(y));
         let hint = match (operator, x, y) {
             (Binary::Add, "string", _) | (Binary::Add, _, "string") => {
-                "to build text, write `…${x}…` in backticks, or convert with `string(x)`; for a sum, convert with `double(x)`"
+                "for text, write `…${x}…` in backticks or `string(x)`; for a sum, `double(x)`"
             }
             (Binary::Add, "object", "object") => "to combine objects, write `a.merge(b)`",
             (_, "string", _) | (_, _, "string") => "convert the string with `double(…)`",
@@ -187,10 +187,7 @@ impl<'a> Machine<'_, 'a> {
                 Ok(false)
             }
             "object" => match item {
-                Value::Str(key) => {
-                    self.charge_view(list, right)?;
-                    Ok(list.get(key).is_some())
-                }
+                Value::Str(key) => Ok(self.field(list, key, right)?.is_some()),
                 other => {
                     let kind = article(other.type_name());
                     let message = format!("the keys of an object are strings, but this is {kind}");

@@ -225,8 +225,8 @@ impl Parser {
         }
     }
 
-    /// Items with commas between them, a trailing one allowed, up to a bracket. Stands on what comes
-    /// before the first item.
+    /// Items with commas between them, a trailing one allowed, up to a bracket. Stands on what
+    /// comes before the first item.
     pub(super) fn sequence<T>(
         &mut self,
         opened: Span,
