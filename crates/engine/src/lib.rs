@@ -16,6 +16,7 @@ pub mod project;
 mod query;
 pub mod secrets;
 pub mod signals;
+pub mod source;
 mod step;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use project::{Connection, Project, Settings};
 pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
+pub use source::Source;
 
 /// What an engine is made of.
 pub struct Parts {

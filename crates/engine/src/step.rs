@@ -191,7 +191,8 @@ impl Attempt {
             let Some(secret) = secret else {
                 return Err(refused(no_credential(call, &slot.credential)));
             };
-            request.headers.push(slot.fill(secret.expose()));
+            let value = slot.fill(secret.expose()).map_err(refused)?;
+            request.headers.push((slot.header, value));
         }
         request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
         let timeout_ms = self.workflow.steps[self.step].timeout_ms;
