@@ -32,7 +32,7 @@ pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
 pub use orders::{BulkProgress, Selection};
 pub use outbound::Transport;
-pub use project::{Connection, Project, Settings};
+pub use project::{Connection, Project, Retention, Settings};
 pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use postroom_store::Stats;
 use postroom_store::stats::Histogram as StoredHistogram;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -206,5 +206,5 @@ fn histogram(
     let total = filled.counts.iter().sum();
     let kind = prometheus_client::metrics::MetricType::Histogram;
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    family.encode_histogram::<()>(filled.sum as f64 / scale, total, &buckets, None)
+    family.encode_histogram::<NoLabelSet>(filled.sum as f64 / scale, total, &buckets, None)
 }

@@ -169,7 +169,7 @@ impl Attempt {
                 other => Err(other),
             },
             Err(NoAnswer { lost, detail }) => {
-                Err(call.action.lost(call.index, lost, &detail, &context))
+                Err(call.action.lost(call.index, &context, lost, &detail))
             }
         }
     }

@@ -57,7 +57,7 @@ impl Default for Options {
 struct App {
     engine: Engine,
     options: Options,
-    token: AdminToken,
+    tokens: Vec<AdminToken>,
     sources: Vec<Arc<Source>>,
 }
 
@@ -66,10 +66,10 @@ struct App {
 pub fn router(
     engine: Engine,
     sources: Vec<Arc<Source>>,
-    token: AdminToken,
+    tokens: Vec<AdminToken>,
     options: Options,
 ) -> Router {
-    let app = Arc::new(App { engine, options, token, sources });
+    let app = Arc::new(App { engine, options, tokens, sources });
     let mut router = Router::new()
         .nest("/api/v1", api::routes(&app))
         .route("/", get(health::overview))
