@@ -1,0 +1,187 @@
+//! Functions on lists.
+
+use std::cmp::Ordering;
+
+use super::{Call, Function, answer, method};
+use crate::eval::{Answer, article};
+use crate::fault::{Fault, Stop, code};
+use crate::value::Value;
+
+pub(super) const TABLE: &[Function] = &[
+    method(
+        "join",
+        (1, 2),
+        join,
+        [
+            "list.join(separator?) -> string",
+            "The texts of the items, with the separator between them.",
+            "['a', 1, true].join(', ')",
+            r#""a, 1, true""#,
+        ],
+    ),
+    method(
+        "first",
+        (1, 1),
+        first,
+        ["list.first() -> any", "The first item; null for an empty list.", "[1, 2].first()", "1"],
+    ),
+    method(
+        "last",
+        (1, 1),
+        last,
+        ["list.last() -> any", "The last item; null for an empty list.", "[1, 2].last()", "2"],
+    ),
+    method(
+        "slice",
+        (2, 3),
+        slice,
+        [
+            "list.slice(from, to?) -> list",
+            "The items from a position up to, not including, another one; past the end there are none.",
+            "[1, 2, 3, 4].slice(1, 3)",
+            "[2,3]",
+        ],
+    ),
+    method(
+        "distinct",
+        (1, 1),
+        distinct,
+        [
+            "list.distinct() -> list",
+            "Each item once, where it first stands.",
+            "[1, 2, 1.0].distinct()",
+            "[1,2]",
+        ],
+    ),
+    method(
+        "sort",
+        (1, 1),
+        sort,
+        [
+            "list.sort() -> list",
+            "In ascending order; the items are all numbers or all strings.",
+            "[3, 1.5, 2].sort()",
+            "[1.5,2,3]",
+        ],
+    ),
+    method(
+        "flatten",
+        (1, 1),
+        flatten,
+        [
+            "list.flatten() -> list",
+            "With the items of the lists in it in their place, one level deep.",
+            "[1, [2, [3]]].flatten()",
+            "[1,2,[3]]",
+        ],
+    ),
+];
+
+/// Sorts by keys that are all numbers or all strings; otherwise says why that has no order.
+pub(crate) fn sort_values<'a, T>(
+    items: &mut [T],
+    key: impl for<'t> Fn(&'t T) -> &'t Value<'a>,
+) -> Result<(), String> {
+    let kinds: Vec<&str> = items.iter().map(|item| key(item).type_name()).collect();
+    if let Some(odd) = kinds.iter().find(|kind| !matches!(**kind, "number" | "string")) {
+        return Err(format!(
+            "only numbers and strings have an order, and one of them is {}",
+            article(odd)
+        ));
+    }
+    if kinds.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err("numbers and strings have no common order".to_owned());
+    }
+    items.sort_by(|a, b| {
+        let (a, b) = (key(a), key(b));
+        match (a.as_number(), b.as_number()) {
+            (Some(x), Some(y)) => x.compare(y),
+            // A number that is too large to be read sorts last, so that the order is total.
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (None, None) => a.as_str().cmp(&b.as_str()),
+        }
+    });
+    Ok(())
+}
+
+fn join<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let separator = if call.has(1) { call.text(1)? } else { "".into() };
+    let items = call.list(0)?;
+    let mut out = String::new();
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            call.build(separator.len())?;
+            out.push_str(&separator);
+        }
+        if item.is_null() {
+            let message = format!("`join` needs texts, but item {index} is null");
+            let hint = "leave nulls out with `.filter(x => x != null)`";
+            return Err(call.fault(0, code::NULL, message).hint(hint).into());
+        }
+        out.push_str(&call.text_of(0, item)?);
+    }
+    answer(out)
+}
+
+fn first<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    Ok(call.list(0)?.first().cloned().unwrap_or(Value::Null))
+}
+
+fn last<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    Ok(call.list(0)?.last().cloned().unwrap_or(Value::Null))
+}
+
+fn slice<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let from = call.count(1)?;
+    let to = if call.has(2) { call.count(2)? } else { usize::MAX };
+    let items = call.list(0)?;
+    let kept = items.iter().take(to).skip(from).cloned().collect();
+    Ok(Value::list(kept))
+}
+
+fn distinct<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let items = call.list(0)?;
+    let mut kept: Vec<Value<'a>> = Vec::new();
+    for item in items.iter() {
+        let mut known = false;
+        for other in &kept {
+            call.spend(1)?;
+            if call.equal(item, other)? {
+                known = true;
+                break;
+            }
+        }
+        if !known {
+            kept.push(item.clone());
+        }
+    }
+    Ok(Value::list(kept))
+}
+
+fn sort<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let mut items = call.list(0)?.into_owned();
+    call.spend(items.len() * items.len().max(1).ilog2() as usize)?;
+    match sort_values(&mut items, |item| item) {
+        Ok(()) => Ok(Value::list(items)),
+        Err(message) => {
+            let fault: Fault = call.fault(0, code::TYPE, format!("`sort`: {message}"));
+            Err(Stop::from(fault.hint("say what to sort by: `.sortBy(x => …)`")))
+        }
+    }
+}
+
+fn flatten<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let items = call.list(0)?;
+    let mut flat = Vec::new();
+    for item in items.iter() {
+        match item.items() {
+            Some(inner) => {
+                call.spend(inner.len())?;
+                flat.extend(inner.into_owned());
+            }
+            None => flat.push(item.clone()),
+        }
+    }
+    Ok(Value::list(flat))
+}
