@@ -38,7 +38,7 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
     let triggers = fields.need(source, "on").map(|node| triggers(source, node));
     let dedupe = fields.take("dedupe").and_then(|node| {
         let template = source.template(node, "dedupe")?;
-        check_roots(source, node, &template.reads(), TRIGGER_ROOTS);
+        check_roots(source, node, template.reads(), TRIGGER_ROOTS);
         Some(template)
     });
     let concurrency = fields.take("concurrency").and_then(|node| concurrency(source, node));
@@ -100,7 +100,7 @@ fn triggers(source: &mut Source<'_>, node: &Node) -> Vec<Trigger> {
         let origin = fields.take("source").and_then(|node| name(source, node, &path));
         let condition = fields.take("if").and_then(|node| {
             let condition = source.condition(node, &format!("{path}.if"))?;
-            check_roots(source, node, &condition.reads(), TRIGGER_ROOTS);
+            check_roots(source, node, condition.reads(), TRIGGER_ROOTS);
             Some(condition)
         });
         fields.finish(source);
@@ -134,7 +134,7 @@ fn concurrency(source: &mut Source<'_>, node: &Node) -> Option<Concurrency> {
     let mut fields = source.map(node, "concurrency")?;
     let key = fields.need(source, "key").and_then(|node| {
         let template = source.template(node, "concurrency.key")?;
-        check_roots(source, node, &template.reads(), TRIGGER_ROOTS);
+        check_roots(source, node, template.reads(), TRIGGER_ROOTS);
         Some(template)
     });
     let limit = fields.take("limit").map_or(Some(1), |n| source.int(n, "concurrency.limit", 1, 10_000));
@@ -239,13 +239,11 @@ impl Steps {
             .and_then(|node| name(source, node, &format!("{path}.connection")));
         let with = fields.take("with").map_or(Mapping::Object(Vec::new()), |node| {
             let _ = source.map(node, &format!("{path}.with"));
-            let mapping = source.mapping(node);
-            reads.extend(mapping.reads().into_iter().map(|read| (node.at, read)));
-            mapping
+            source.mapping(node, &mut reads)
         });
         let condition = fields.take("if").and_then(|node| {
             let condition = source.condition(node, &format!("{path}.if"))?;
-            reads.extend(condition.reads().into_iter().map(|read| (node.at, read)));
+            reads.extend(source.places(node, condition.reads()));
             Some(condition)
         });
         let needs = fields.take("needs").map(|node| {
@@ -280,7 +278,7 @@ impl Steps {
                 None if n > first => vec![n - 1],
                 None => Vec::new(),
                 Some(names) => {
-                    let resolve = |(name, at)| resolve(source, &index, &ids[first..], name, at);
+                    let resolve = |(name, at): (String, At)| resolve(source, &index, &ids[first..], &name, at);
                     names.into_iter().filter_map(resolve).collect()
                 }
             };
@@ -305,14 +303,14 @@ fn resolve(
     source: &mut Source<'_>,
     index: &HashMap<String, usize>,
     ids: &[String],
-    name: String,
+    name: &str,
     at: At,
 ) -> Option<usize> {
-    if let Some(found) = index.get(&name).filter(|_| ids.contains(&name)) {
+    if let Some(found) = index.get(name).filter(|_| ids.iter().any(|id| id == name)) {
         return Some(*found);
     }
     let mut found = Problem::new(&problem::UNKNOWN_STEP, format!("there is no step `{name}` here"));
-    if let Some(near) = nearest(&name, ids.iter().map(String::as_str)) {
+    if let Some(near) = nearest(name, ids.iter().map(String::as_str)) {
         found = found.hint(format!("did you mean `{near}`?"));
     }
     source.report(found, at);
@@ -355,9 +353,9 @@ fn check_reads(
     }
 }
 
-fn check_roots(source: &mut Source<'_>, node: &Node, reads: &[Read], roots: &[&str]) {
-    for read in reads {
-        check_root(source, node.at, read, roots);
+fn check_roots(source: &mut Source<'_>, node: &Node, reads: Vec<Read>, roots: &[&str]) {
+    for (at, read) in source.places(node, reads) {
+        check_root(source, at, &read, roots);
     }
 }
 

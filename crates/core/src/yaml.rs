@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use postroom_expr::{Mapping, Template};
+use postroom_expr::{Mapping, Read, Template};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Budget, Options, Spanned};
@@ -343,19 +343,32 @@ impl<'a> Source<'a> {
         Template::condition(text).map_err(|faults| self.expression_faults(node, faults)).ok()
     }
 
-    /// Compiles a tree of values whose texts may hold `${{ }}`.
-    pub fn mapping(&mut self, node: &Node) -> Mapping {
+    /// The places in the file of what an expression of a scalar reads.
+    #[must_use]
+    pub fn places(&self, node: &Node, reads: Vec<Read>) -> Vec<(At, Read)> {
+        let place = |read: Read| (self.inside(node, read.span.start, read.span.end), read);
+        reads.into_iter().map(place).collect()
+    }
+
+    /// Compiles a tree of values whose texts may hold `${{ }}`; what they read is added to `reads`.
+    pub fn mapping(&mut self, node: &Node, reads: &mut Vec<(At, Read)>) -> Mapping {
         match &node.value {
             Value::Str(text) => match Template::parse(text) {
-                Ok(template) => Mapping::Template(template),
+                Ok(template) => {
+                    reads.extend(self.places(node, template.reads()));
+                    Mapping::Template(template)
+                }
                 Err(faults) => {
                     self.expression_faults(node, faults);
                     Mapping::Literal("null".to_owned())
                 }
             },
-            Value::List(items) => Mapping::List(items.iter().map(|item| self.mapping(item)).collect()),
+            Value::List(items) => Mapping::List(items.iter().map(|item| self.mapping(item, reads)).collect()),
             Value::Map(entries) => Mapping::Object(
-                entries.iter().map(|(key, node)| (key.name.clone(), self.mapping(node))).collect(),
+                entries
+                    .iter()
+                    .map(|(key, node)| (key.name.clone(), self.mapping(node, reads)))
+                    .collect(),
             ),
             scalar => Mapping::Literal(scalar_json(scalar)),
         }

@@ -15,6 +15,7 @@ use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 
 pub mod filter;
 pub mod model;
+mod schedule;
 pub mod sqlite;
 pub mod stats;
 

@@ -1,0 +1,359 @@
+//! The oracle: the same semantics in the plainest way, in memory, with no index and no cleverness.
+//! Other backends are compared with it operation by operation. It also serves tests and dry runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use postroom_core::definition::Stored;
+use postroom_core::id::KeyHash;
+use postroom_core::run::RunState;
+use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
+
+use crate::{
+    Arrival, Claimed, Command, Committed, Count, Counted, EventFilter, EventRow, Fence, Lease,
+    Order, Ordered, Page, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
+};
+
+/// The in-memory store.
+pub struct Model {
+    state: Mutex<State>,
+    wake: Arc<dyn Wake>,
+}
+
+#[derive(Default)]
+struct State {
+    events: BTreeMap<EventId, (Arc<Event>, u32)>,
+    runs: BTreeMap<RunId, Row>,
+    keys: HashMap<KeyHash, ([u8; 16], i64)>,
+    definitions: BTreeMap<DefinitionHash, (String, Stored)>,
+    counters: HashMap<String, (i64, i64)>,
+    leaders: HashMap<String, (String, i64)>,
+    fence: u64,
+}
+
+struct Row {
+    run: Run,
+    gate: Option<(KeyHash, u32)>,
+    journal: Vec<Entry>,
+    held: Option<(Fence, i64)>,
+    /// When a run whose owner was lost may go again.
+    reaped_ms: Option<i64>,
+}
+
+impl Row {
+    fn due_ms(&self) -> Option<i64> {
+        self.reaped_ms.or(self.run.due_ms)
+    }
+}
+
+impl Model {
+    /// An empty store.
+    #[must_use]
+    pub fn new(wake: Arc<dyn Wake>) -> Self {
+        Self { state: Mutex::default(), wake }
+    }
+
+    fn with<T: Send + 'static>(&self, change: impl FnOnce(&mut State) -> T) -> Reply<'_, T> {
+        let result = change(&mut self.state.lock());
+        self.wake.wake();
+        Box::pin(std::future::ready(Ok(result)))
+    }
+}
+
+impl State {
+    fn seen(&self, key: KeyHash, now_ms: i64) -> Option<[u8; 16]> {
+        self.keys.get(&key).filter(|(_, until)| *until > now_ms).map(|(target, _)| *target)
+    }
+
+    fn record(&mut self, arrival: Arrival) -> Recorded {
+        let now_ms = arrival.event.received_ms;
+        let first = arrival.dedupe.and_then(|key| self.seen(key, now_ms)).map(EventId);
+        let first = first.unwrap_or(arrival.event.id);
+        if let Some((event, _)) = self.events.get(&first) {
+            return Recorded::Duplicate { event: first, correlation: event.correlation.clone() };
+        }
+        if let Some(key) = arrival.dedupe {
+            self.keys.insert(key, (arrival.event.id.0, arrival.dedupe_until_ms));
+        }
+        let routed = u32::try_from(arrival.starts.len()).unwrap_or(u32::MAX);
+        let (mut runs, mut deduplicated) = (Vec::new(), Vec::new());
+        for start in arrival.starts {
+            if let Some(first) = start.dedupe.and_then(|key| self.seen(key, now_ms)) {
+                deduplicated.push((start.run.workflow.clone(), RunId(first)));
+                continue;
+            }
+            if let Some(key) = start.dedupe {
+                self.keys.insert(key, (start.run.id.0, arrival.dedupe_until_ms));
+            }
+            runs.push(start.run.id);
+            let (run, gate) = (start.run, start.concurrency);
+            let row = Row { run, gate, journal: Vec::new(), held: None, reaped_ms: None };
+            self.runs.insert(row.run.id, row);
+        }
+        self.events.insert(arrival.event.id, (Arc::new(arrival.event), routed));
+        Recorded::New { runs, deduplicated }
+    }
+
+    fn at_work(&self, key: KeyHash) -> usize {
+        let fits = |row: &&Row| row.held.is_some() && row.gate.is_some_and(|(k, _)| k == key);
+        self.runs.values().filter(fits).count()
+    }
+
+    fn claim(&mut self, limit: usize, until_ms: i64, now_ms: i64) -> Claimed {
+        let mut due: Vec<(i64, RunId)> = self
+            .runs
+            .iter()
+            .filter(|(_, row)| row.held.is_none())
+            .filter_map(|(id, row)| Some((row.due_ms()?, *id)))
+            .collect();
+        due.sort_unstable();
+        let mut claimed = Claimed::default();
+        for (due_ms, id) in due {
+            let gate = self.runs[&id].gate;
+            if gate.is_some_and(|(key, bound)| self.at_work(key) >= bound as usize) {
+                continue;
+            }
+            if due_ms > now_ms {
+                claimed.next_due_ms = Some(due_ms);
+                break;
+            }
+            if claimed.leases.len() == limit {
+                break;
+            }
+            self.fence += 1;
+            let fence = Fence(self.fence);
+            let Some(row) = self.runs.get_mut(&id) else { continue };
+            row.held = Some((fence, until_ms));
+            row.reaped_ms = None;
+            claimed.leases.push(Lease {
+                run: row.run.clone(),
+                fence,
+                event: Arc::clone(&self.events[&row.run.event].0),
+                journal: row.journal.clone(),
+            });
+        }
+        claimed
+    }
+
+    fn commit(&mut self, transition: Transition) -> Committed {
+        let Some(row) = self.runs.get_mut(&transition.run.id) else { return Committed::Stale };
+        if row.held.is_none_or(|(fence, _)| fence != transition.fence) {
+            return Committed::Stale;
+        }
+        row.run = transition.run;
+        row.journal.extend(transition.entries);
+        if row.run.state != RunState::Running {
+            row.held = None;
+        }
+        for arrival in transition.emits {
+            self.record(arrival);
+        }
+        Committed::Written
+    }
+
+    fn control(&mut self, order: Order) -> Ordered {
+        let Some(row) = self.runs.get_mut(&order.run) else { return Ordered::Missing };
+        let note = order.note.as_deref();
+        let run = row.run.clone();
+        let changed = match order.command {
+            Command::Cancel => run.cancel(&order.actor, note, order.now_ms),
+            Command::Redrive { .. } if row.held.is_some() => None,
+            Command::Redrive { definition } => {
+                let definition = definition.unwrap_or(run.definition);
+                Run { definition, ..run }.redrive(&order.actor, note, order.now_ms)
+            }
+        };
+        let Some((run, entry)) = changed else { return Ordered::Refused(Box::new(row.run.clone())) };
+        row.run = run;
+        row.journal.push(entry);
+        row.held = None;
+        row.reaped_ms = None;
+        Ordered::Done(Box::new(row.run.clone()))
+    }
+
+    fn reap(&mut self, now_ms: i64) -> u64 {
+        let mut reaped = 0;
+        for row in self.runs.values_mut() {
+            if row.held.is_some_and(|(_, until_ms)| until_ms <= now_ms) {
+                row.held = None;
+                row.reaped_ms = Some(row.run.due_ms.unwrap_or(now_ms).min(now_ms));
+                reaped += 1;
+            }
+        }
+        reaped
+    }
+
+    fn count(&mut self, count: &Count, now_ms: i64) -> Counted {
+        let found = self.counters.get(&count.key).filter(|(_, until_ms)| *until_ms > now_ms);
+        let (value, until_ms) = found.copied().unwrap_or((0, count.until_ms));
+        let sum = value.saturating_add(count.add);
+        let added = count.at_most.is_none_or(|bound| sum <= bound);
+        if added {
+            self.counters.insert(count.key.clone(), (sum, until_ms));
+        }
+        Counted { value: if added { sum } else { value }, added }
+    }
+
+    fn prune(&mut self, retention: Retention) -> u64 {
+        let before = self.runs.len() + self.events.len();
+        let dead = |run: &Run| run.state == RunState::Dead;
+        let ended = |run: &Run| matches!(run.state, RunState::Succeeded | RunState::Cancelled);
+        self.forget(ended, retention.ended_count, retention.ended_before_ms, retention.limit);
+        self.forget(dead, retention.dead_count, retention.dead_before_ms, retention.limit);
+        if let Some(before_ms) = retention.events_before_ms {
+            let kept: std::collections::HashSet<EventId> =
+                self.runs.values().map(|row| row.run.event).collect();
+            let oldest: Vec<EventId> =
+                self.events.keys().take(retention.limit as usize).copied().collect();
+            for id in oldest {
+                if self.events[&id].0.received_ms < before_ms && !kept.contains(&id) {
+                    self.events.remove(&id);
+                }
+            }
+        }
+        (before - self.runs.len() - self.events.len()) as u64
+    }
+
+    fn forget(
+        &mut self,
+        class: fn(&Run) -> bool,
+        keep: Option<u64>,
+        before_ms: Option<i64>,
+        limit: u32,
+    ) {
+        let of_class = |state: &Self| -> Vec<RunId> {
+            state.runs.values().filter(|row| class(&row.run)).map(|row| row.run.id).collect()
+        };
+        if let Some(keep) = keep {
+            let ids = of_class(self);
+            let surplus = ids.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+            for id in ids.into_iter().take(surplus.min(limit as usize)) {
+                self.runs.remove(&id);
+            }
+        }
+        if let Some(before_ms) = before_ms {
+            let old = |id: &RunId| self.runs[id].run.finished_ms.is_some_and(|at| at < before_ms);
+            let ids: Vec<RunId> = of_class(self).into_iter().filter(old).take(limit as usize).collect();
+            for id in ids {
+                self.runs.remove(&id);
+            }
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let mut runs: BTreeMap<RunState, u64> = RunState::ALL.map(|state| (state, 0)).into();
+        for row in self.runs.values() {
+            let state = if row.held.is_some() { RunState::Running } else { row.run.state };
+            *runs.entry(state).or_default() += 1;
+        }
+        let waiting = self.runs.values().filter(|row| row.held.is_none());
+        let oldest_due_ms = waiting.filter_map(Row::due_ms).min();
+        Stats { runs, oldest_due_ms, dedupe_keys: self.keys.len() as u64, ..Stats::default() }
+    }
+}
+
+fn page<T>(mut rows: impl Iterator<Item = T>, limit: usize) -> Page<T> {
+    let page: Vec<T> = rows.by_ref().take(limit).collect();
+    Page { rows: page, more: rows.next().is_some() }
+}
+
+impl Store for Model {
+    fn record(&self, arrivals: Vec<Arrival>) -> Reply<'_, Vec<Recorded>> {
+        self.with(|state| arrivals.into_iter().map(|arrival| state.record(arrival)).collect())
+    }
+    fn claim(&self, limit: usize, lease_ms: i64, now_ms: i64) -> Reply<'_, Claimed> {
+        let claimed = self.state.lock().claim(limit, now_ms.saturating_add(lease_ms), now_ms);
+        Box::pin(std::future::ready(Ok(claimed)))
+    }
+    fn extend(&self, held: Vec<(RunId, Fence)>, until_ms: i64) -> Reply<'_, Vec<bool>> {
+        self.with(|state| {
+            let mut extend = |(id, fence): (RunId, Fence)| {
+                let held = state.runs.get_mut(&id).and_then(|row| row.held.as_mut());
+                let own = held.filter(|(holder, _)| *holder == fence);
+                own.map(|(_, until)| *until = until_ms).is_some()
+            };
+            held.into_iter().map(&mut extend).collect()
+        })
+    }
+    fn commit(&self, transitions: Vec<Transition>) -> Reply<'_, Vec<Committed>> {
+        self.with(|state| transitions.into_iter().map(|t| state.commit(t)).collect())
+    }
+    fn reap(&self, now_ms: i64) -> Reply<'_, u64> {
+        self.with(|state| state.reap(now_ms))
+    }
+    fn control(&self, order: Order) -> Reply<'_, Ordered> {
+        self.with(|state| state.control(order))
+    }
+    fn lead<'a>(
+        &'a self,
+        role: &'a str,
+        holder: &'a str,
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Reply<'a, bool> {
+        self.with(|state| match state.leaders.get(role) {
+            Some((other, until)) if other != holder && *until > now_ms => false,
+            _ => {
+                state.leaders.insert(role.to_owned(), (holder.to_owned(), until_ms));
+                true
+            }
+        })
+    }
+    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>> {
+        self.with(|state| counts.iter().map(|count| state.count(count, now_ms)).collect())
+    }
+    fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash> {
+        self.with(|state| {
+            let hash = definition.hash();
+            state.definitions.entry(hash).or_insert((name, definition));
+            hash
+        })
+    }
+    fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>> {
+        self.with(|state| match hashes.is_empty() {
+            true => state.definitions.values().cloned().collect(),
+            false => hashes.iter().filter_map(|hash| state.definitions.get(hash).cloned()).collect(),
+        })
+    }
+    fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>> {
+        self.with(|state| {
+            let (event, routed) = state.events.get(&id)?;
+            Some(EventRow { event: Event::clone(event), routed: *routed })
+        })
+    }
+    fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>> {
+        self.with(|state| {
+            let older = |id: &EventId| filter.before.is_none_or(|before| *id < before);
+            let rows = state.events.iter().rev().filter(|(id, _)| older(id));
+            let rows = rows.filter(|(_, (event, routed))| filter.fits(event, *routed));
+            let row = |(_, (event, routed)): (&EventId, &(Arc<Event>, u32))| {
+                let event = Event { data: postroom_core::Json::null(), ..Event::clone(event) };
+                EventRow { event, routed: *routed }
+            };
+            page(rows.map(row), filter.limit)
+        })
+    }
+    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>> {
+        self.with(|state| {
+            let row = state.runs.get(&id)?;
+            let event = Arc::clone(&state.events[&row.run.event].0);
+            Some((row.run.clone(), event, row.journal.clone()))
+        })
+    }
+    fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>> {
+        self.with(|state| {
+            let older = |id: &RunId| filter.before.is_none_or(|before| *id < before);
+            let rows = state.runs.iter().rev().filter(|(id, row)| older(id) && filter.fits(&row.run));
+            let correlation = |run: &Run| state.events[&run.event].0.correlation.clone();
+            page(rows.map(|(_, row)| (row.run.clone(), correlation(&row.run))), filter.limit)
+        })
+    }
+    fn stats(&self) -> Reply<'_, Stats> {
+        let stats = self.state.lock().stats();
+        Box::pin(std::future::ready(Ok(stats)))
+    }
+    fn prune(&self, retention: Retention, _now_ms: i64) -> Reply<'_, u64> {
+        self.with(|state| state.prune(retention))
+    }
+}
