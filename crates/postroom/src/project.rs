@@ -228,7 +228,7 @@ fn sources(config: &Config, catalog: &Catalog, problems: &mut Vec<Problem>) -> V
             continue;
         };
         let secrets = vec![webhook.credential().env.clone()];
-        let takes = Takes::Webhook { webhook: Box::new(webhook.clone()), secrets };
+        let takes = Takes::Webhook { adapter: Arc::clone(adapter), secrets };
         sources.push(Arc::new(Source { name: name.clone(), path: path.clone(), takes }));
     }
     sources
