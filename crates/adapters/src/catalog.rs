@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postroom_core::Problem;
 use postroom_core::definition::ActionRef;
-use postroom_core::near::nearest;
+use postroom_expr::nearest;
 use postroom_core::problem;
 
 use crate::adapter::{Action, Adapter};

@@ -12,7 +12,7 @@ mod webhook;
 
 use std::sync::Arc;
 
-use postroom_core::near::nearest;
+use postroom_expr::nearest;
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{Fields, Node, Source};
 

@@ -2,7 +2,7 @@
 //! stand; there are no expressions in them.
 
 use postroom_core::Json;
-use postroom_core::near::nearest;
+use postroom_expr::nearest;
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{Fields, Node, Source, Value, to_json};
 
