@@ -1,5 +1,7 @@
 //! Exact requests, and inputs that try to leave their place.
 
+#![allow(clippy::unwrap_used)]
+
 use postroom_adapters::{
     Action, Catalog, Context, HttpRequest, HttpResponse, Idempotency, Lost, Planned,
 };

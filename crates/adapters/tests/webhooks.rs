@@ -1,6 +1,8 @@
 //! Signed requests of real providers, each accepted by the provider's own SDK: taken as they are,
 //! refused after any change.
 
+#![allow(clippy::unwrap_used)]
+
 use postroom_adapters::{Adapter, Catalog, Described, Rejection};
 use postroom_core::Json;
 use serde_json::Value;
