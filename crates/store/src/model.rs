@@ -55,6 +55,17 @@ impl Model {
         Self { state: Mutex::default(), wake }
     }
 
+    /// What the end of its process does to a durable store: owners and leaders are lost, and what
+    /// was at work is due at `now_ms`.
+    pub fn lose_owners(&self, now_ms: i64) {
+        let mut state = self.state.lock();
+        state.leaders.clear();
+        for row in state.runs.values_mut() {
+            row.held = None;
+            row.reaped_ms = (row.run.state == RunState::Running).then_some(now_ms);
+        }
+    }
+
     fn with<T: Send + 'static>(&self, change: impl FnOnce(&mut State) -> T) -> Reply<'_, T> {
         let result = change(&mut self.state.lock());
         self.wake.wake();

@@ -165,73 +165,83 @@ impl Sqlite {
         done.await.map_err(|error| Error::Unavailable { reason: error.to_string() })?
     }
 
+    /// Reads what owners need of claimed runs, in the order in which they were claimed.
     async fn lease(
         &self,
         claimed: Vec<(Waiting, Fence)>,
         now_ms: i64,
     ) -> Result<Vec<Lease>, Error> {
-        let mut leases = Vec::with_capacity(claimed.len());
-        let mut stored = Vec::new();
-        for (waiting, fence) in claimed {
-            match waiting.fresh {
-                Some(fresh) => {
-                    let (run, event) = (fresh.run, fresh.event);
-                    leases.push(Lease { run, fence, event, journal: Vec::new() });
-                }
-                None => stored.push((waiting.id, fence)),
-            }
-        }
-        if stored.is_empty() {
-            return Ok(leases);
-        }
-        let ids = stored.clone();
-        let loaded = self
-            .read(move |connection| {
-                let load = |(id, _): &(RunId, Fence)| rows::load(connection, *id);
-                Ok(ids.iter().map(load).collect::<Vec<_>>())
-            })
-            .await;
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
+        let stored = claimed.iter().filter(|(waiting, _)| waiting.fresh.is_none());
+        let ids: Vec<RunId> = stored.map(|(waiting, _)| waiting.id).collect();
+        let loaded = if ids.is_empty() {
+            Ok(Vec::new())
+        } else {
+            let load = move |connection: &Connection| {
+                Ok(ids.iter().map(|id| rows::load(connection, *id)).collect::<Vec<_>>())
+            };
+            self.read(load).await
+        };
+        let mut loaded = match loaded {
+            Ok(loaded) => loaded.into_iter(),
             Err(error) => {
                 // Nobody will work on these before their lease ends; give them back at once.
-                let held = leases.iter().map(|lease| (lease.run.id, lease.fence)).chain(stored);
-                self.hand_back(held.collect(), now_ms);
+                for (waiting, fence) in claimed {
+                    self.hand_back(waiting.id, fence, now_ms);
+                }
                 return Err(error);
             }
         };
-        for ((id, fence), loaded) in stored.into_iter().zip(loaded) {
-            match loaded {
-                Ok(Some(loaded)) => {
-                    // Unless it was taken away while it was read: then its owner will hear so.
-                    let mut schedule = self.shared.schedule.lock();
-                    if let Some(held) = schedule.held(id).filter(|held| held.fence == fence) {
-                        held.rows = loaded.rows;
-                    }
-                    drop(schedule);
-                    let (run, event, journal) = (loaded.run, loaded.event, loaded.journal);
-                    leases.push(Lease { run, fence, event, journal });
+        let mut leases = Vec::with_capacity(claimed.len());
+        for (waiting, fence) in claimed {
+            let lease = match waiting.fresh {
+                Some(fresh) => {
+                    let (run, event) = (fresh.run, fresh.event);
+                    Some(Lease { run, fence, event, journal: Vec::new() })
                 }
-                Ok(None) => {
-                    let mut schedule = self.shared.schedule.lock();
-                    if schedule.held(id).is_some_and(|held| held.fence == fence) {
-                        schedule.release(id);
-                    }
-                }
-                Err(Error::Corrupt { reason }) => {
-                    self.shared.inbox.send(Request::Bury(id, reason, now_ms))?;
-                }
-                Err(_) => self.hand_back(vec![(id, fence)], now_ms),
-            }
+                None => match loaded.next() {
+                    Some(found) => self.take_up(waiting.id, fence, found, now_ms)?,
+                    None => None,
+                },
+            };
+            leases.extend(lease);
         }
         Ok(leases)
     }
 
-    fn hand_back(&self, held: Vec<(RunId, Fence)>, now_ms: i64) {
+    /// Makes a lease of a run that was read, unless it was taken away meanwhile.
+    fn take_up(
+        &self,
+        id: RunId,
+        fence: Fence,
+        found: Result<Option<rows::Loaded>, Error>,
+        now_ms: i64,
+    ) -> Result<Option<Lease>, Error> {
+        let loaded = match found {
+            Ok(loaded) => loaded,
+            Err(Error::Corrupt { reason }) => {
+                self.shared.inbox.send(Request::Bury(id, reason, now_ms))?;
+                return Ok(None);
+            }
+            Err(_) => {
+                self.hand_back(id, fence, now_ms);
+                return Ok(None);
+            }
+        };
         let mut schedule = self.shared.schedule.lock();
-        for (id, fence) in held {
-            schedule.extend(id, fence, now_ms);
-        }
+        let Some(held) = schedule.held(id).filter(|held| held.fence == fence) else {
+            return Ok(None);
+        };
+        let Some(loaded) = loaded else {
+            schedule.release(id);
+            return Ok(None);
+        };
+        held.rows = loaded.rows;
+        let (run, event, journal) = (loaded.run, loaded.event, loaded.journal);
+        Ok(Some(Lease { run, fence, event, journal }))
+    }
+
+    fn hand_back(&self, id: RunId, fence: Fence, now_ms: i64) {
+        self.shared.schedule.lock().extend(id, fence, now_ms);
     }
 
     fn stats_now(&self) -> Stats {

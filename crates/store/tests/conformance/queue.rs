@@ -232,10 +232,6 @@ pub const CASES: &[Case] = &[
         let _ = (w.start("a"), w.start("b"), w.start("c"));
         let leases = w.claim(2).leases;
         w.commit(to(&leases[0], RunState::Running, w.now_ms));
-        if !w.durable() {
-            w.now_ms += LEASE_MS;
-            assert_eq!(w.reap(), 2);
-        }
         w.reopen();
         let again = w.claim(9).leases;
         assert_eq!(again.len(), 3);

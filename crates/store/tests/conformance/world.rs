@@ -38,20 +38,17 @@ pub trait Backend {
     /// Opens the store, again if it was open before: what was acknowledged is there, owners are
     /// lost.
     fn open(&mut self, hints: Arc<Hints>, now_ms: i64) -> Arc<dyn Store>;
-    /// Whether the store outlives its process.
-    fn durable(&self) -> bool;
 }
 
-/// The oracle. It lives as long as its process; opening it again gives the same.
+/// The oracle. It outlives its closing; its owners do not.
 #[derive(Default)]
 pub struct InMemory(Option<Arc<Model>>);
 
 impl Backend for InMemory {
-    fn open(&mut self, hints: Arc<Hints>, _now_ms: i64) -> Arc<dyn Store> {
-        Arc::clone(self.0.get_or_insert_with(|| Arc::new(Model::new(hints)))) as Arc<dyn Store>
-    }
-    fn durable(&self) -> bool {
-        false
+    fn open(&mut self, hints: Arc<Hints>, now_ms: i64) -> Arc<dyn Store> {
+        let model = Arc::clone(self.0.get_or_insert_with(|| Arc::new(Model::new(hints))));
+        model.lose_owners(now_ms);
+        model
     }
 }
 
@@ -67,9 +64,6 @@ impl OnDisk {
 impl Backend for OnDisk {
     fn open(&mut self, hints: Arc<Hints>, now_ms: i64) -> Arc<dyn Store> {
         Arc::new(Sqlite::open(self.0.path(), hints, now_ms).unwrap())
-    }
-    fn durable(&self) -> bool {
-        true
     }
 }
 
@@ -104,11 +98,6 @@ impl World {
         self.now_ms += 1_000;
         let _inside = self.runtime.enter();
         self.store = Some(self.backend.open(Arc::clone(&self.hints), self.now_ms));
-    }
-
-    /// Whether [`World::reopen`] loses owners.
-    pub fn durable(&self) -> bool {
-        self.backend.durable()
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
