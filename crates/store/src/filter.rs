@@ -75,8 +75,8 @@ impl RunFilter {
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows, newest first. May be fewer than asked for although there are more.
+    /// The rows, newest first: as many as asked for, unless there are no more.
     pub rows: Vec<T>,
-    /// Whether there may be more after the last row.
+    /// Whether there are more after the last row.
     pub more: bool,
 }

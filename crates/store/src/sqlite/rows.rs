@@ -113,7 +113,7 @@ pub(super) fn event(row: &Row<'_>, at: usize, data: Json) -> Result<(Event, u32)
     Ok((event, row.get(at + 9).map_err(failed)?))
 }
 
-/// A run with its event and, if it ever started, its journal.
+/// A run with its event and its journal.
 pub(super) struct Loaded {
     pub run: Run,
     pub gate: Option<(KeyHash, u32)>,
@@ -142,12 +142,7 @@ pub(super) fn load(connection: &Connection, id: RunId) -> Result<Option<Loaded>,
         .map_err(failed)?
         .transpose()?;
     let Some((run, gate, event)) = found else { return Ok(None) };
-    // A run that never started may still have entries: a person may have cancelled and redriven it.
-    let (journal, rows) =
-        match run.steps.is_empty() && run.redrives == 0 && run.finished_ms.is_none() {
-            true => (Vec::new(), 0),
-            false => journal(connection, id)?,
-        };
+    let (journal, rows) = journal(connection, id)?;
     Ok(Some(Loaded { run, gate, event: Arc::new(event), journal, rows }))
 }
 

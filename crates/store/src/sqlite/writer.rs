@@ -63,6 +63,13 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    /// Turns away what waits and whatever comes.
+    fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.1 = true;
+        waiting.0.clear();
+    }
+
     /// The next group; `None` once closed and empty.
     fn take(&self) -> Option<Vec<Request>> {
         let mut waiting = self.waiting.lock();
@@ -82,12 +89,23 @@ impl Inbox {
     }
 }
 
+struct CloseAtEnd<'a>(&'a Inbox);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// What a group has changed so far that memory does not know yet.
 #[derive(Default)]
 pub(super) struct Overlay {
-    pub keys: HashMap<KeyHash, [u8; 16]>,
+    /// De-duplication keys remembered, each with who had it first and until when.
+    pub keys: HashMap<KeyHash, ([u8; 16], i64)>,
     /// Runs given back or taken away within the group.
     pub gone: HashSet<RunId>,
+    /// Runs written within the group that stay with their owner.
+    pub kept: HashSet<RunId>,
     /// Journal rows written within the group.
     pub rows: HashMap<RunId, u32>,
     pub tally: [i64; 6],
@@ -107,6 +125,8 @@ impl Writer {
     /// Writes until the store is closed.
     pub fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        // However this thread ends, nobody waits for it afterwards.
+        let _closed = CloseAtEnd(&shared.inbox);
         while let Some(group) = shared.inbox.take() {
             let started = Instant::now();
             let size = group.len() as u64;
@@ -161,8 +181,11 @@ impl Writer {
     /// A group failed as a whole and nothing of it is on disk. If the disk is to blame everybody
     /// hears so; else each request is tried alone, so that one bad request cannot fail the others.
     fn fall_back(&mut self, group: Vec<Request>, error: &Error) -> Vec<Deliver> {
-        if matches!(error, Error::Unavailable { .. }) || group.len() == 1 {
+        let unavailable = matches!(error, Error::Unavailable { .. });
+        if unavailable {
             *self.shared.failing.lock() = Some(error.to_string());
+        }
+        if unavailable || group.len() == 1 {
             return group.into_iter().map(|request| apply::refuse(request, error)).collect();
         }
         let mut answers = Vec::new();
@@ -180,7 +203,7 @@ impl Writer {
     fn bound_wal(&self) {
         let bytes = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
         if bytes > 64 << 20 {
-            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(RESTART)");
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
     }
 }
