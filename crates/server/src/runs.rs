@@ -113,11 +113,8 @@ async fn redrive(
     let mut definition = None;
     if wish.newest()? {
         let details = app.engine.run(parse(&id)?).await?.ok_or_else(|| missing(&id))?;
-        definition = app.engine.newest(&details.run.workflow);
-        if definition.is_none() {
-            let detail = format!("the project no longer has workflow `{}`", details.run.workflow);
-            return Err(Problem::new(&problem::CONFLICT, detail).into());
-        }
+        let newest = app.engine.newest(&details.run).await?;
+        definition = Some(newest.map_err(|why| Problem::new(&problem::CONFLICT, why))?);
     }
     order(&app, &id, Command::Redrive { definition }, &wish, None).await
 }
