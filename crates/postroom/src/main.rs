@@ -6,6 +6,11 @@ mod home;
 mod project;
 mod serve;
 
+/// Memory is often taken on one thread and given back on another (the store's writer), which the
+/// system's allocator does under a lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
