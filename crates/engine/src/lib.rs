@@ -24,6 +24,11 @@ use std::sync::atomic::AtomicUsize;
 
 use parking_lot::RwLock;
 use postroom_store::{Store, Wake};
+
+/// What the engine's own interface speaks of; whoever uses the engine needs no store.
+pub use postroom_store::{
+    Command, Error as StoreError, EventFilter, EventRow, Ordered, Page, RunFilter, Stats,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

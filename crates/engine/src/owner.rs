@@ -83,7 +83,7 @@ impl Owner {
     }
 
     async fn work(mut self, place: Place) {
-        let (notes, mut noted) = mpsc::channel::<Note>(8);
+        let (notes, mut noted) = mpsc::channel::<Box<Note>>(8);
         let mut attempts = FuturesUnordered::new();
         let mut effects = self.advance(Input::Start);
         loop {
@@ -116,7 +116,7 @@ impl Owner {
                     });
                 }
                 Some(note) = noted.recv() => {
-                    if self.note(note).await.is_err() {
+                    if self.note(*note).await.is_err() {
                         return;
                     }
                 }

@@ -46,7 +46,7 @@ pub(crate) struct Ended {
 }
 
 /// Tries a step once.
-pub(crate) async fn attempt(mut attempt: Attempt, notes: mpsc::Sender<Note>) -> Ended {
+pub(crate) async fn attempt(mut attempt: Attempt, notes: mpsc::Sender<Box<Note>>) -> Ended {
     let started = Instant::now();
     let mut report = Report::default();
     let outcome = match attempt.perform(&notes, &mut report).await {
@@ -63,7 +63,7 @@ impl Attempt {
     /// The steps of an attempt; whatever ends it early comes back as `Err`.
     async fn perform(
         &mut self,
-        notes: &mpsc::Sender<Note>,
+        notes: &mpsc::Sender<Box<Note>>,
         report: &mut Report,
     ) -> Result<Outcome, Outcome> {
         let Some(input) = self.input()? else { return Ok(Outcome::Skipped) };
@@ -88,6 +88,17 @@ impl Attempt {
             self.called.push((id.clone(), output.clone()));
             if index + 1 < action.calls.len() {
                 let report = Report { took_ms: None, ..report.clone() };
+                info!(
+                    run = %self.run.id,
+                    workflow = self.run.workflow,
+                    correlation_id = self.event.correlation,
+                    step = step.id,
+                    attempt = self.attempt,
+                    call = id,
+                    request = report.request,
+                    sandbox = report.sandbox,
+                    "call done"
+                );
                 let (written, done) = oneshot::channel();
                 let note = Note::Called { step: self.step, call: id, output, report, written };
                 self.tell(notes, note, done).await?;
@@ -148,7 +159,7 @@ impl Attempt {
         &self,
         call: &Call<'_>,
         input: &Json,
-        notes: &mpsc::Sender<Note>,
+        notes: &mpsc::Sender<Box<Note>>,
         report: &mut Report,
     ) -> Result<Option<Json>, Outcome> {
         let context = self.context(input, call.connection, call.key);
@@ -236,12 +247,12 @@ impl Attempt {
     /// is gone, and so is this attempt's right to go on.
     async fn tell(
         &self,
-        notes: &mpsc::Sender<Note>,
+        notes: &mpsc::Sender<Box<Note>>,
         note: Note,
         written: oneshot::Receiver<()>,
     ) -> Result<(), Outcome> {
         let gone = || refused(Failure::new("run/lost", "the run was taken by somebody else"));
-        notes.send(note).await.map_err(|_| gone())?;
+        notes.send(Box::new(note)).await.map_err(|_| gone())?;
         written.await.map_err(|_| gone())
     }
 

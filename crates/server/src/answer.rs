@@ -58,8 +58,8 @@ impl From<Problem> for Refusal {
     }
 }
 
-impl From<postroom_store::Error> for Refusal {
-    fn from(error: postroom_store::Error) -> Self {
+impl From<postroom_engine::StoreError> for Refusal {
+    fn from(error: postroom_engine::StoreError) -> Self {
         Self(Problem::new(&problem::UNAVAILABLE, error.to_string()))
     }
 }

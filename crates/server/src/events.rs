@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use postroom_core::{EventId, Problem, problem};
-use postroom_store::EventFilter;
+use postroom_engine::EventFilter;
 use serde_json::{Value, json};
 
 use crate::App;

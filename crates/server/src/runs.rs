@@ -8,8 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use postroom_core::run::RunState;
 use postroom_core::{Problem, Run, RunId, problem};
-use postroom_engine::{BulkProgress, Selection};
-use postroom_store::{Command, Ordered, RunFilter};
+use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
 use serde_json::{Value, json};
 
 use crate::App;
