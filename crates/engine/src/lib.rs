@@ -43,6 +43,9 @@ pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
 
+/// Runs that may be claimed ahead of the workers, at least.
+const CLAIM_AHEAD: usize = 128;
+
 /// What an engine is made of.
 pub struct Parts {
     /// Durable truth.
@@ -78,8 +81,10 @@ struct Inner {
     limits: limit::Limits,
     entropy: entropy::Entropy,
     signals: Signals,
-    /// Room for steps at work.
+    /// Room for runs at work.
     workers: Arc<Semaphore>,
+    /// Room for runs that were claimed and wait for a worker.
+    ahead: Arc<Semaphore>,
     /// Room for runs in memory, those whose last commit is under way included.
     slots: Arc<Semaphore>,
     /// Arrivals waiting to be written.
@@ -118,6 +123,7 @@ impl Engine {
             entropy: entropy::Entropy::new(),
             signals: Signals::new(),
             workers: Arc::new(Semaphore::new(settings.concurrency)),
+            ahead: Arc::new(Semaphore::new(settings.concurrency.max(CLAIM_AHEAD))),
             slots: Arc::new(Semaphore::new(settings.concurrency + settings.commits_in_flight)),
             arriving: AtomicUsize::new(0),
             stopping: CancellationToken::new(),

@@ -18,8 +18,8 @@ use crate::step::{self, Attempt};
 
 /// Room for a run.
 pub(crate) struct Place {
-    /// Held while steps are at work.
-    pub worker: OwnedSemaphorePermit,
+    /// Held until a worker is free.
+    pub ahead: OwnedSemaphorePermit,
     /// Held until the last commit is on disk.
     pub slot: OwnedSemaphorePermit,
 }
@@ -50,13 +50,38 @@ struct Owner {
 
 /// Works on a run until it has ended, sleeps, or is lost.
 pub(crate) async fn run(inner: Arc<Inner>, lease: Lease, place: Place) {
+    let Some(worker) = worker(&inner, &lease).await else { return };
+    drop(place.ahead);
     let workflow = match inner.definitions.get(&inner, lease.run.definition).await {
         Ok(Ok(workflow)) => workflow,
         Ok(Err(why)) => return undefined(&inner, lease, why).await,
         // The lease ends by itself and the run comes back.
         Err(error) => return warn!(run = %lease.run.id, %error, "cannot read a definition"),
     };
-    Owner::new(inner, workflow, lease).work(place).await;
+    Owner::new(inner, workflow, lease).work(worker, place.slot).await;
+}
+
+/// Waits for a free worker. `None` if the right to the run was lost meanwhile, or the engine
+/// stops; the run is given back then.
+async fn worker(inner: &Inner, lease: &Lease) -> Option<OwnedSemaphorePermit> {
+    let claimed_ms = inner.clock.now_ms();
+    let worker = tokio::select! {
+        biased;
+        worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
+        () = inner.stopping.cancelled() => {
+            // Given back by ending the lease; if that fails it ends by itself.
+            let _ = inner.store.extend(vec![(lease.run.id, lease.fence)], claimed_ms).await;
+            return None;
+        }
+    };
+    let now_ms = inner.clock.now_ms();
+    if now_ms - claimed_ms < inner.settings.lease_ms / 3 {
+        return Some(worker);
+    }
+    // It waited long enough for somebody else to have it by now.
+    let until_ms = now_ms + inner.settings.lease_ms;
+    let held = inner.store.extend(vec![(lease.run.id, lease.fence)], until_ms).await;
+    (held.ok()?.first() == Some(&true)).then_some(worker)
 }
 
 impl Owner {
@@ -82,16 +107,16 @@ impl Owner {
         Self { inner, workflow, event, fence, run, outputs, called, entries: Vec::new() }
     }
 
-    async fn work(mut self, place: Place) {
+    async fn work(mut self, worker: OwnedSemaphorePermit, slot: OwnedSemaphorePermit) {
         let (notes, mut noted) = mpsc::channel::<Box<Note>>(8);
         let mut attempts = FuturesUnordered::new();
         let mut effects = self.advance(Input::Start);
         loop {
             if self.run.state != RunState::Running {
                 // The worker is free for others while the last commit is on its way.
-                drop(place.worker);
+                drop(worker);
                 self.give_back().await;
-                drop(place.slot);
+                drop(slot);
                 return;
             }
             if !self.entries.is_empty() && self.write().await.is_err() {
