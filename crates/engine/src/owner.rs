@@ -67,12 +67,12 @@ async fn worker(inner: &Inner, lease: &Lease) -> Option<OwnedSemaphorePermit> {
     let claimed_ms = inner.clock.now_ms();
     let worker = tokio::select! {
         biased;
-        worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
         () = inner.stopping.cancelled() => {
             // Given back by ending the lease; if that fails it ends by itself.
             let _ = inner.store.extend(vec![(lease.run.id, lease.fence)], claimed_ms).await;
             return None;
         }
+        worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
     };
     let now_ms = inner.clock.now_ms();
     if now_ms - claimed_ms < inner.settings.lease_ms / 3 {
