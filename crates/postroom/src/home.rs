@@ -1,4 +1,4 @@
-//! The data folder: the store, the admin token's hash, and where the running server is.
+//! The data folder: where it is, and the admin token's hash in it.
 
 use std::fs;
 use std::io::Write;
@@ -8,28 +8,50 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use postroom_server::AdminToken;
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::{Deserialize, Serialize};
+
+use crate::config::{self, Loaded};
+use crate::exit::Failed;
+
+/// Which project and which data folder.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// The configuration, if named.
+    pub config: Option<PathBuf>,
+    /// The data folder, if named.
+    pub data: Option<PathBuf>,
+}
+
+/// A new admin token.
+pub(crate) struct NewToken {
+    /// The token, shown once.
+    pub token: String,
+    /// The file that holds its hash.
+    pub file: PathBuf,
+}
+
+/// Makes a new admin token and keeps its hash.
+///
+/// # Errors
+/// The configuration has problems, or the folder cannot be written.
+pub(crate) fn new_token(options: &Options) -> Result<NewToken, Failed> {
+    let loaded = config::load(options.config.as_deref())?;
+    let home = Home::of(&loaded, options);
+    Ok(NewToken { token: home.new_admin_token()?, file: home.token_file() })
+}
 
 /// A folder of data.
 #[derive(Debug, Clone)]
 pub(crate) struct Home(pub PathBuf);
 
-/// Where a running server is, for commands on the same machine.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ServerFile {
-    /// Its base URL.
-    pub url: String,
-    /// A token of this start only.
-    pub token: String,
-}
-
 impl Home {
-    fn token_file(&self) -> PathBuf {
-        self.0.join("admin.token.sha256")
+    /// The folder that a project and the command line say.
+    pub fn of(loaded: &Loaded, options: &Options) -> Self {
+        let configured = || loaded.folder.join(&loaded.config.data);
+        Self(options.data.clone().unwrap_or_else(configured))
     }
 
-    fn server_file(&self) -> PathBuf {
-        self.0.join("server.json")
+    fn token_file(&self) -> PathBuf {
+        self.0.join("admin.token.sha256")
     }
 
     /// The admin token's hash. Made at first use; the token itself comes back only then.
@@ -62,36 +84,13 @@ impl Home {
         private_write(&self.token_file(), &AdminToken::of(&token).to_hex())?;
         Ok(token)
     }
-
-    /// Notes where the running server is.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
-    pub fn write_server_file(&self, url: String) -> anyhow::Result<AdminToken> {
-        let file = ServerFile { url, token: random_token()? };
-        private_write(&self.server_file(), &serde_json::to_string(&file)?)?;
-        Ok(AdminToken::of(&file.token))
-    }
-
-    /// Where the running server is, by its own note.
-    ///
-    /// # Errors
-    /// There is no note, or it cannot be read.
-    pub fn read_server_file(&self) -> anyhow::Result<ServerFile> {
-        let path = self.server_file();
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not ours", path.display()))
-    }
-
-    /// Forgets where the server was.
-    pub fn remove_server_file(&self) {
-        // A note that is left behind is overwritten by the next start.
-        let _ = fs::remove_file(self.server_file());
-    }
 }
 
-fn random_token() -> anyhow::Result<String> {
+/// A token nobody can guess.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub(crate) fn random_token() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
     SystemRandom::new().fill(&mut bytes).ok().context("the system gives no random numbers")?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
