@@ -1,2 +1,54 @@
-//! The `postroom` binary.
-fn main() {}
+//! The `postroom` binary: reads the command line, builds the runtime the command needs, and turns
+//! how it ended into an exit code. Holds no domain logic.
+
+mod check;
+mod cli;
+mod commands;
+mod exit;
+mod home;
+mod output;
+mod project;
+mod reach;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use exit::Failed;
+use output::Output;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" too, with code 0; a reader that went away is none.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+        }
+    };
+    let output = Output::new(cli.global.json, cli.global.color);
+    match run(&cli, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            output.failed(&failed);
+            failed.into()
+        }
+    }
+}
+
+fn run(cli: &cli::Cli, output: &Output) -> Result<(), Failed> {
+    let serving = matches!(cli.command, cli::Command::Serve(_));
+    let mut builder = match serving {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    if serving {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        builder.worker_threads(cores.max(2));
+    }
+    let runtime = builder.enable_all().build()?;
+    let ended = runtime.block_on(commands::run(cli, output));
+    // A question nobody answered must not keep the process.
+    runtime.shutdown_background();
+    ended
+}
