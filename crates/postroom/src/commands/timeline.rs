@@ -75,8 +75,10 @@ fn fields(run: &Run, beside: &Beside, output: &Output) -> Vec<Vec<Cell>> {
         let took = span(at_ms.abs_diff(run.created_ms));
         fields.push(field("ended", format!("{} after {took}", moment.both(at_ms))));
     }
-    if run.redrives > 0 {
-        fields.push(field("redriven", format!("{} times", run.redrives)));
+    match run.redrives {
+        0 => {}
+        1 => fields.push(field("redriven", "once")),
+        times => fields.push(field("redriven", format!("{times} times"))),
     }
     if let Some(failure) = &run.failure {
         let at = failure.step.as_deref().map(|step| format!(" at step {step}"));
@@ -175,7 +177,7 @@ correlation  c
 key          k
 created      2026-11-03 12:00:00.000 +00:00 (now)
 ended        2026-11-03 12:00:01.500 +00:00 (in 1 s) after 1.50 s
-redriven     1 times
+redriven     once
 reason       exhausted at step post
 
 event data
