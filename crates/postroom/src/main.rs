@@ -1,37 +1,61 @@
-//! The `postroom` binary.
+//! The `postroom` binary: reads the command line, builds the runtime the command needs, and turns
+//! how it ended into an exit code. Holds no domain logic.
 
+mod assemble;
 mod check;
+mod cli;
+mod commands;
 mod config;
+mod exit;
 mod home;
+mod output;
 mod project;
+mod reach;
 mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use exit::Failed;
+use output::Output;
 
 /// Memory is often taken on one thread and given back on another (the store's writer), which the
 /// system's allocator does under a lock.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
 fn main() -> ExitCode {
-    let mut asked = serve::Asked::default();
-    let mut args = std::env::args().skip(2);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--config" => asked.config = args.next().map(PathBuf::from),
-            "--data" => asked.data = args.next().map(PathBuf::from),
-            "--listen" => asked.listen = args.next().and_then(|a| a.parse().ok()),
-            "--sandbox" => asked.sandbox = true,
-            _ => {}
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" too, with code 0; a reader that went away is none.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }
-    }
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    match runtime.block_on(serve::serve(&asked)) {
+    };
+    let output = Output::new(cli.global.json, cli.global.color);
+    match run(&cli, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            eprintln!("{failed:?}");
-            ExitCode::from(2)
+            output.failed(&failed);
+            failed.into()
         }
     }
+}
+
+fn run(cli: &cli::Cli, output: &Output) -> Result<(), Failed> {
+    let serving = matches!(cli.command, cli::Command::Serve(_));
+    let mut builder = match serving {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    if serving {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        builder.worker_threads(cores.max(2));
+    }
+    let runtime = builder.enable_all().build()?;
+    let ended = runtime.block_on(commands::run(cli, output));
+    // A question nobody answered must not keep the process.
+    runtime.shutdown_background();
+    ended
 }

@@ -1,0 +1,424 @@
+//! The command line: one static tree that the parser, the help, the completions and the test of
+//! `docs/cli.md` all read. Says what may be typed; does nothing itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use postroom_core::{EventId, RunId};
+
+/// Postroom takes events in, writes each one down, and carries them through workflows to the
+/// services that want them. What cannot be delivered waits in the dead-letter office.
+#[derive(Debug, Parser)]
+#[command(name = "postroom", version, propagate_version = false, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, \
+    3 server or store out of reach, 4 the state does not allow it, 130 interrupted.")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options that every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The configuration [default: postroom.yaml or automation.config.yaml here]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder [default: what the configuration says]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Talk to the server at this address instead of looking for one at the data folder
+    #[arg(long, global = true, value_name = "URL", env = "POSTROOM_URL")]
+    pub url: Option<String>,
+    /// The admin token, for a server reached with --url
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "POSTROOM_TOKEN",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+    /// Print JSON: exactly what the API answers
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything: take events in, run workflows, serve the API
+    Serve(Serve),
+    /// Check configuration and workflows and report every problem
+    Check,
+    /// Send an event
+    Send(Send),
+    /// Look at runs and steer them
+    #[command(subcommand)]
+    Runs(Runs),
+    /// Look at events and replay them
+    #[command(subcommand)]
+    Events(Events),
+    /// The dead-letter office: runs that wait for a person
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// The admin token
+    #[command(subcommand)]
+    Token(Token),
+    /// Write a working project
+    Init(Init),
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+    /// Explain a problem by its code; without a code, list them all
+    Explain {
+        /// The code, as it stands in brackets after an error
+        code: Option<String>,
+    },
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port [default: what the configuration says, else 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Answer provider calls from recorded examples; no account is needed, nothing leaves
+    #[arg(long)]
+    pub sandbox: bool,
+    /// How log lines look [default: what the configuration says, else pretty on a terminal]
+    #[arg(long, value_name = "FORMAT")]
+    pub log: Option<Log>,
+    /// The least important log lines that are still written
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Log {
+    /// One JSON object a line.
+    Json,
+    /// For a person.
+    Pretty,
+}
+
+/// How important a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Faults only.
+    Error,
+    /// And what should be looked at.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// What happened, e.g. ORDER_PAID
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub event_type: Option<String>,
+    /// The payload, a JSON object; @FILE reads a file, @- standard input
+    #[arg(short, long, value_name = "JSON", default_value = "{}", conflicts_with = "file")]
+    pub payload: String,
+    /// Read the whole envelope `{"event": .., "payload": ..}` from a file; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The key by which a repetition is recognised, unless the payload has an idempotencyKey
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// The correlation id
+    #[arg(long, value_name = "ID")]
+    pub correlation: Option<String>,
+    /// The header that carries the correlation id, if the configuration names another
+    #[arg(long, value_name = "NAME", default_value = "X-Correlation-ID")]
+    pub correlation_header: String,
+    /// The path of the source
+    #[arg(long, value_name = "PATH", default_value = "/api/webhooks/ingest")]
+    pub source_path: String,
+    /// The token of the source, if it asks for one
+    #[arg(long, value_name = "TOKEN", env = "POSTROOM_SOURCE_TOKEN", hide_env_values = true)]
+    pub source_token: Option<String>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// Rows at the most, 1 to 500
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub limit: u16,
+    /// Go on after the page that ended with this cursor
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+}
+
+/// Who changes something, and why; the journal keeps it.
+#[derive(Debug, Args)]
+pub(crate) struct Word {
+    /// Why; the journal keeps it
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Who; the journal keeps it
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "cli", hide_env_values = true)]
+    pub actor: String,
+}
+
+/// Which version of its workflow a run goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Version {
+    /// The one it started with.
+    Same,
+    /// The newest the project has.
+    Newest,
+}
+
+/// `runs`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runs {
+    /// List runs, newest first
+    List {
+        /// Only in this state: queued, running, sleeping, succeeded, dead or cancelled
+        #[arg(long)]
+        state: Option<String>,
+        /// Only of this workflow
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
+        /// Only of this event
+        #[arg(long, value_name = "ID")]
+        event: Option<EventId>,
+        /// Only those whose last failure has this code
+        #[arg(long)]
+        code: Option<String>,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show a run: what it works on, what it did, what went wrong
+    Show {
+        /// The run
+        id: RunId,
+    },
+    /// End a run; what it already did stays done
+    Cancel {
+        /// The run
+        id: RunId,
+        /// Who and why.
+        #[command(flatten)]
+        word: Word,
+    },
+    /// Send a run out again from the step that failed
+    Retry {
+        /// The run
+        id: RunId,
+        /// Which version of the workflow it goes on with
+        #[arg(long, value_name = "WHICH", default_value = "same")]
+        version: Version,
+        /// Who and why.
+        #[command(flatten)]
+        word: Word,
+    },
+}
+
+/// `events`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// List events, newest first
+    List {
+        /// Only of this type
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Only of this source
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// Only with this correlation id
+        #[arg(long, value_name = "ID")]
+        correlation: Option<String>,
+        /// Only those that started no run
+        #[arg(long)]
+        unrouted: bool,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show an event: its data, its runs, and workflows that came near
+    Show {
+        /// The event
+        id: EventId,
+    },
+    /// Send an old event through the workflows as they are now
+    Replay {
+        /// The event
+        id: EventId,
+    },
+}
+
+/// Which dead letters: one, or all that a filter selects.
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = true)]
+pub(crate) struct Which {
+    /// This one
+    #[arg(conflicts_with_all = ["all", "workflow", "code"])]
+    pub id: Option<RunId>,
+    /// All of them
+    #[arg(long, conflicts_with_all = ["workflow", "code"])]
+    pub all: bool,
+    /// All of this workflow
+    #[arg(long, value_name = "NAME")]
+    pub workflow: Option<String>,
+    /// All whose last failure has this code
+    #[arg(long)]
+    pub code: Option<String>,
+}
+
+/// `dlq`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dlq {
+    /// List dead letters, newest first
+    List {
+        /// Only of this workflow
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
+        /// Only those whose last failure has this code
+        #[arg(long)]
+        code: Option<String>,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show a dead letter: what it works on, what it did, what went wrong
+    Show {
+        /// The run
+        id: RunId,
+    },
+    /// Send dead letters out again from the step that failed
+    Redrive {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// Which version of the workflow they go on with
+        #[arg(long, value_name = "WHICH", default_value = "same")]
+        version: Version,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+        /// Who and why.
+        #[command(flatten)]
+        word: Word,
+    },
+    /// End dead letters for good; they stay readable as cancelled runs
+    Discard {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+        /// Who and why.
+        #[command(flatten)]
+        word: Word,
+    },
+}
+
+/// `token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a new admin token, which replaces the old one
+    New,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder to write it to
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Overwrite files that are there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Cli;
+
+    fn parse(line: &str) -> Result<Cli, clap::error::ErrorKind> {
+        Cli::try_parse_from(line.split(' ')).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_that_are_taken() {
+        for line in [
+            "postroom serve --config a.yaml --listen 127.0.0.1:0 --data d --sandbox --log json",
+            "postroom serve --log-level debug",
+            "postroom check --json --config a.yaml",
+            "postroom --json check",
+            "postroom send ORDER_PAID --payload {} --key k --correlation c",
+            "postroom send --file -",
+            "postroom runs list --state dead --limit 500 --cursor run_1",
+            "postroom dlq redrive run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b",
+            "postroom dlq redrive --all --yes",
+            "postroom dlq redrive --workflow a --code b --version newest --note n",
+            "postroom dlq discard --code b -y",
+            "postroom init --force",
+            "postroom explain",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+    }
+
+    #[test]
+    fn lines_that_are_refused() {
+        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
+        for (line, why) in [
+            ("postroom send", MissingRequiredArgument),
+            ("postroom send A --file b", ArgumentConflict),
+            ("postroom send --file b --payload {}", ArgumentConflict),
+            ("postroom dlq redrive", MissingRequiredArgument),
+            ("postroom dlq redrive run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b --all", ArgumentConflict),
+            // In a path this would order all of them.
+            ("postroom dlq redrive ..", ValueValidation),
+            ("postroom runs show evt_1", ValueValidation),
+            ("postroom dlq discard --all --workflow a", ArgumentConflict),
+            ("postroom runs list --limit 501", ValueValidation),
+        ] {
+            assert_eq!(parse(line).err(), Some(why), "{line}");
+        }
+    }
+}
