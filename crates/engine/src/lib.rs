@@ -1,1 +1,182 @@
-//! Postroom engine.
+//! The only asynchronous logic: events in, runs through their steps, calls out.
+//!
+//! [`Engine`] is built from parts (a store, a clock, secrets, a transport) and a checked
+//! [`Project`]. It names no backend, no provider, no configuration file and no HTTP server.
+
+pub mod clock;
+mod dispatch;
+mod entropy;
+mod ingest;
+mod janitor;
+mod limit;
+mod orders;
+pub mod outbound;
+mod owner;
+pub mod project;
+mod query;
+pub mod secrets;
+pub mod signals;
+pub mod source;
+mod step;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use parking_lot::RwLock;
+use postroom_store::{Store, Wake};
+
+/// What the engine's own interface speaks of; whoever uses the engine needs no store.
+pub use postroom_store::{
+    Command, Error as StoreError, EventFilter, EventRow, Ordered, Page, RunFilter, Stats,
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use clock::Clock;
+pub use ingest::{Accepted, Arriving, Rejected};
+pub use orders::{BulkProgress, Selection};
+pub use outbound::Transport;
+pub use project::{Connection, Project, Retention, Settings};
+pub use query::{EventDetails, RunDetails};
+pub use secrets::{Secret, Secrets};
+pub use signals::Signals;
+pub use source::Source;
+
+/// Runs that may be claimed ahead of the workers, at least.
+const CLAIM_AHEAD: usize = 128;
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Durable truth.
+    pub store: Arc<dyn Store>,
+    /// The bell the store rings.
+    pub bell: Arc<Bell>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Credentials by reference.
+    pub secrets: Arc<dyn Secrets>,
+    /// How requests leave.
+    pub transport: Arc<dyn Transport>,
+    /// Bounds and modes.
+    pub settings: Settings,
+}
+
+/// The engine. Cheap to clone; all clones are one engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What every part of the engine shares.
+struct Inner {
+    store: Arc<dyn Store>,
+    bell: Arc<Bell>,
+    clock: Arc<dyn Clock>,
+    secrets: Arc<dyn Secrets>,
+    transport: Arc<dyn Transport>,
+    settings: Settings,
+    project: RwLock<Arc<Project>>,
+    definitions: dispatch::Definitions,
+    limits: limit::Limits,
+    entropy: entropy::Entropy,
+    signals: Signals,
+    /// Room for runs at work.
+    workers: Arc<Semaphore>,
+    /// Room for runs that were claimed and wait for a worker.
+    ahead: Arc<Semaphore>,
+    /// Room for runs in memory, those whose last commit is under way included.
+    slots: Arc<Semaphore>,
+    /// Arrivals waiting to be written.
+    arriving: AtomicUsize,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A hint that work may be due, from the store to the dispatcher. Rung without anyone listening,
+/// it is heard once by the next listener.
+#[derive(Debug, Default)]
+pub struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl Engine {
+    /// Builds an engine and keeps the project's definitions in the store, so that runs can go on
+    /// with what they started with. Starts nothing yet.
+    ///
+    /// # Errors
+    /// The store's, if it cannot write.
+    pub async fn new(parts: Parts, project: Project) -> Result<Self, postroom_store::Error> {
+        for (stored, workflow) in &project.workflows {
+            parts.store.put_definition(workflow.name.clone(), stored.clone()).await?;
+        }
+        let settings = parts.settings;
+        let project = Arc::new(project);
+        let inner = Inner {
+            definitions: dispatch::Definitions::new(&project),
+            limits: limit::Limits::new(&project),
+            project: RwLock::new(project),
+            entropy: entropy::Entropy::new(),
+            signals: Signals::new(),
+            workers: Arc::new(Semaphore::new(settings.concurrency)),
+            ahead: Arc::new(Semaphore::new(settings.concurrency.max(CLAIM_AHEAD))),
+            slots: Arc::new(Semaphore::new(settings.concurrency + settings.commits_in_flight)),
+            arriving: AtomicUsize::new(0),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            store: parts.store,
+            bell: parts.bell,
+            clock: parts.clock,
+            secrets: parts.secrets,
+            transport: parts.transport,
+            settings,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Starts to work on what is due.
+    pub fn start(&self) {
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(dispatch::run(inner));
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(janitor::run(inner));
+    }
+
+    /// Takes nothing new, lets what is at work come to an end for at most `grace`, and leaves the
+    /// rest to the next start. Returns how many runs were left at work.
+    pub async fn stop(&self, grace: std::time::Duration) -> usize {
+        self.inner.stopping.cancel();
+        self.inner.tasks.close();
+        // The dispatcher and the janitor are tasks too and end by themselves at once.
+        let ended = tokio::time::timeout(grace, self.inner.tasks.wait()).await;
+        if ended.is_ok() { 0 } else { self.inner.tasks.len() }
+    }
+
+    /// Whether the engine is stopping.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.inner.stopping.is_cancelled()
+    }
+
+    /// The project as it is now.
+    #[must_use]
+    pub fn project(&self) -> Arc<Project> {
+        Arc::clone(&self.inner.project.read())
+    }
+
+    /// The engine's metrics.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.inner.signals
+    }
+
+    /// The engine's clock.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
+}

@@ -1,4 +1,5 @@
-//! Measures the evaluator: a condition and a mapping over a payload of two kilobytes, from its text.
+//! Measures the evaluator: a condition and a mapping over a payload of two kilobytes, from its
+//! text.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 

@@ -18,8 +18,8 @@ use crate::{lexer, omit};
 /// How much one evaluation may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Steps: one per node evaluated, per item visited or produced, per 64 bytes of text produced and
-    /// per 512 bytes of payload read over.
+    /// Steps: one per node evaluated, per item visited or produced, per 64 bytes of text produced
+    /// and per 512 bytes of payload read over.
     pub fuel: u64,
     /// Bytes of text produced, all intermediate ones counted.
     pub output_bytes: usize,
@@ -100,8 +100,8 @@ impl Expr {
         self.tree.span(self.tree.root)
     }
 
-    /// What the expression reads from the scope: for each occurrence the longest path that is known
-    /// without evaluating. Names bound by macros are not read from the scope.
+    /// What the expression reads from the scope: for each occurrence the longest path that is
+    /// known without evaluating. Names bound by macros are not read from the scope.
     pub fn reads(&self) -> Vec<Read> {
         reads::of(&self.tree)
     }

@@ -1,7 +1,8 @@
 //! What went wrong, where, and how to mend it.
 //!
 //! Owns the one fault type of the language and its table of stable codes. Refuses to render: how a
-//! fault is drawn under its line of YAML is the caller's business, so it carries byte offsets only.
+//! fault is drawn under its line of YAML is the caller's business, so it carries byte offsets
+//! only.
 
 use std::fmt;
 use std::ops::Range;

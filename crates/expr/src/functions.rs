@@ -1,8 +1,9 @@
 //! The functions of the language, in one table.
 //!
-//! Owns the table that the parser, the documentation and the tests walk, and what an implementation
-//! may ask of its arguments. One file per group holds rows and implementations side by side. Refuses
-//! anything that is not a pure function of its arguments: no clock, no randomness, no environment.
+//! Owns the table that the parser, the documentation and the tests walk, and what an
+//! implementation may ask of its arguments. One file per group holds rows and implementations side
+//! by side. Refuses anything that is not a pure function of its arguments: no clock, no
+//! randomness, no environment.
 
 mod convert;
 mod dates;
@@ -120,7 +121,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
-/// What the documentation says of a function: how it is called, what it does, an example, its result.
+/// What the documentation says of a function: how it is called, what it does, an example, its
+/// result.
 type Words = [&'static str; 4];
 
 const fn row(name: &'static str, form: Form, arity: (u8, u8), run: Run, words: Words) -> Function {

@@ -48,8 +48,8 @@ impl std::error::Error for JsonFault {}
 
 /// A borrowed JSON value: validated JSON text, walked lazily, never copied.
 ///
-/// A view taken out of an object does not know its end before somebody asks for its text, so a path
-/// such as `a.b.c` reads no byte after the value it is looking for.
+/// A view taken out of an object does not know its end before somebody asks for its text, so a
+/// path such as `a.b.c` reads no byte after the value it is looking for.
 #[derive(Clone, Copy)]
 pub struct JsonView<'a> {
     /// Starts at the value's first byte. Unless `exact`, the rest of the document follows.
@@ -129,6 +129,11 @@ impl<'a> JsonView<'a> {
             at = scan::space_end(bytes, at + 1);
         }
         (None, at)
+    }
+
+    /// How many bytes after the start of this value a part of it starts.
+    pub(crate) fn offset_of(self, part: JsonView<'a>) -> usize {
+        (part.text.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
     }
 
     /// The item of an array, counted from 0. `None` past the end and for other kinds.

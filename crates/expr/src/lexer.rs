@@ -1,8 +1,8 @@
 //! Text into tokens.
 //!
-//! Owns the spelling of the language: literals, escapes, comments, and where a `${{ }}` ends. Nesting
-//! of template strings is a stack here, not recursion. Reports what cannot be a token and goes on with
-//! what was probably meant, so that one slip yields one fault.
+//! Owns the spelling of the language: literals, escapes, comments, and where a `${{ }}` ends.
+//! Nesting of template strings is a stack here, not recursion. Reports what cannot be a token and
+//! goes on with what was probably meant, so that one slip yields one fault.
 
 mod literal;
 
@@ -49,8 +49,8 @@ const PUNCTUATION: &[&str] = &[
     ">", "(", ")", "[", "]", "{", "}", ",", ".", ":", "?",
 ];
 
-/// What people type for something the language spells differently: what they typed, what it is read
-/// as, and the hint.
+/// What people type for something the language spells differently: what they typed, what it is
+/// read as, and the hint.
 const SLIPS: &[(&str, &str, &str)] = &[
     ("===", "==", "equality is `==`"),
     ("!==", "!=", "inequality is `!=`"),
@@ -175,7 +175,7 @@ impl<'t> Lexer<'t> {
             '\'' | '"' => self.string(false, spaced),
             'r' | 'R' if matches!(second, '\'' | '"') => self.string(true, spaced),
             '“' | '”' | '„' | '‘' | '’' | '‚' | '«' | '»' => {
-                self.smart_quoted(first, spaced)
+                self.smart_quoted(first, spaced);
             }
             '`' => {
                 self.at += 1;

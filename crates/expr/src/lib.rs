@@ -3,9 +3,10 @@
 //! CEL in look, JSON in its values: one number type, `?.`, `??`, lambdas and template strings. The
 //! whole language is on one page, `docs/language.md`.
 //!
-//! Owns parsing, evaluation and the functions. Knows nothing of events or workflows: what can be read
-//! is a [`Scope`] of named values. Pure: no I/O, no clock, no randomness. Bounded: sources, nesting,
-//! steps and produced bytes have limits, and no input makes it panic or recurse without end.
+//! Owns parsing, evaluation and the functions. Knows nothing of events or workflows: what can be
+//! read is a [`Scope`] of named values. Pure: no I/O, no clock, no randomness. Bounded: sources,
+//! nesting, steps and produced bytes have limits, and no input makes it panic or recurse without
+//! end.
 //!
 //! ```
 //! use postroom_expr::{Expr, JsonView, Limits, Scope, Value};

@@ -41,7 +41,8 @@ pub struct MappingFault {
 }
 
 impl MappingFault {
-    /// The same fault, seen from a parent that holds the mapping under a name: `with.items[2].text`.
+    /// The same fault, seen from a parent that holds the mapping under a name:
+    /// `with.items[2].text`.
     #[must_use]
     pub fn under(mut self, parent: &str) -> Self {
         self.path = joined(parent, &self.path);

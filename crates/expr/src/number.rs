@@ -1,8 +1,8 @@
 //! The language's one number type and its arithmetic.
 //!
-//! Owns the rule that a number is an `i64` where it is whole and exact, and an `f64` otherwise, and
-//! that no operation yields an infinity or a NaN. Refuses to wrap, to saturate, and to slide from an
-//! exact integer to an inexact float: integer overflow is an error.
+//! Owns the rule that a number is an `i64` where it is whole and exact, and an `f64` otherwise,
+//! and that no operation yields an infinity or a NaN. Refuses to wrap, to saturate, and to slide
+//! from an exact integer to an inexact float: integer overflow is an error.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -70,7 +70,7 @@ impl Number {
     ///
     /// # Errors
     /// Overflow.
-    pub fn add(self, other: Self) -> Result<Self, NoResult> {
+    pub fn checked_add(self, other: Self) -> Result<Self, NoResult> {
         self.apply(other, i64::checked_add, |a, b| a + b)
     }
 
@@ -78,7 +78,7 @@ impl Number {
     ///
     /// # Errors
     /// Overflow.
-    pub fn subtract(self, other: Self) -> Result<Self, NoResult> {
+    pub fn checked_sub(self, other: Self) -> Result<Self, NoResult> {
         self.apply(other, i64::checked_sub, |a, b| a - b)
     }
 
@@ -86,7 +86,7 @@ impl Number {
     ///
     /// # Errors
     /// Overflow.
-    pub fn multiply(self, other: Self) -> Result<Self, NoResult> {
+    pub fn checked_mul(self, other: Self) -> Result<Self, NoResult> {
         self.apply(other, i64::checked_mul, |a, b| a * b)
     }
 
@@ -94,7 +94,7 @@ impl Number {
     ///
     /// # Errors
     /// Division by zero, overflow.
-    pub fn divide(self, other: Self) -> Result<Self, NoResult> {
+    pub fn checked_div(self, other: Self) -> Result<Self, NoResult> {
         if other.as_f64() == 0.0 {
             return Err(NoResult::DivisionByZero);
         }
@@ -112,7 +112,7 @@ impl Number {
     ///
     /// # Errors
     /// Division by zero, operands that are not whole, overflow.
-    pub fn remainder(self, other: Self) -> Result<Self, NoResult> {
+    pub fn checked_rem(self, other: Self) -> Result<Self, NoResult> {
         match (self, other) {
             (Self::Int(_), Self::Int(0)) => Err(NoResult::DivisionByZero),
             (Self::Int(a), Self::Int(b)) => {
@@ -126,7 +126,7 @@ impl Number {
     ///
     /// # Errors
     /// Overflow, for the smallest integer only.
-    pub fn negate(self) -> Result<Self, NoResult> {
+    pub fn checked_neg(self) -> Result<Self, NoResult> {
         match self {
             Self::Int(int) => int.checked_neg().map(Self::Int).ok_or(NoResult::Overflow),
             Self::Float(float) => Ok(Self::Float(-float)),

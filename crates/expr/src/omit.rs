@@ -1,7 +1,8 @@
 //! Where `omit()` may stand.
 //!
-//! Owns the rule: where its absence has a meaning, as the value of an object's key, as an item of a
-//! list, as what `map` makes of an item, or as the whole expression, and in a branch of any of these.
+//! Owns the rule: where its absence has a meaning, as the value of an object's key, as an item of
+//! a list, as what `map` makes of an item, or as the whole expression, and in a branch of any of
+//! these.
 
 use crate::fault::{Fault, code};
 use crate::tree::{Macro, NodeId, NodeKind, Tree, children};

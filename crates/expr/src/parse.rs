@@ -1,8 +1,8 @@
 //! Tokens into a tree: a Pratt parser that goes on after a fault.
 //!
-//! Owns precedence, the limits on source and nesting, and recovery: after a bad token it resumes at
-//! the next `,` `)` `]` `}` or the end, so that one run reports several faults. Refuses to look at
-//! values or types.
+//! Owns precedence, the limits on source and nesting, and recovery: after a bad token it resumes
+//! at the next `,` `)` `]` `}` or the end, so that one run reports several faults. Refuses to look
+//! at values or types.
 
 mod call;
 mod operand;
@@ -84,7 +84,9 @@ pub(crate) fn parse(source: Arc<str>, tokens: Tokens) -> Result<Tree, Vec<Fault>
     if faults.is_empty() {
         return Ok(tree);
     }
-    faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+    // What the lexer reported comes first, and a second fault at the same place is its echo.
+    faults.sort_by_key(|fault| fault.span.start);
+    faults.dedup_by_key(|fault| fault.span.start);
     faults.truncate(MAX_FAULTS);
     Err(faults)
 }
@@ -119,6 +121,9 @@ impl Parser {
             Tok::P(",") => Some("one value is expected; write `[a, b]` for a list"),
             Tok::P("=>") => {
                 Some("a lambda stands inside `map`, `filter` and the like: list.map(x => …)")
+            }
+            Tok::Number if shown.starts_with("`.") => {
+                Some("an item of a list is written `list[0]`")
             }
             _ if self.starts_operand() => Some("an operator is missing before it"),
             _ => None,
@@ -229,12 +234,8 @@ impl Parser {
     fn infix_operator(&mut self) -> Option<(Infix, u8)> {
         let symbol = match self.peek() {
             Tok::P(symbol) => *symbol,
-            Tok::Ident => match self.text() {
-                "in" => "in",
-                word @ ("and" | "AND" | "or" | "OR" | "is" | "eq" | "ne" | "not" | "mod"
-                | "div") => self.word_operator(&word.to_owned())?,
-                _ => return None,
-            },
+            Tok::Ident if self.text() == "in" => "in",
+            Tok::Ident => self.word_operator()?,
             _ => return None,
         };
         Some(match symbol {
@@ -259,15 +260,16 @@ impl Parser {
     }
 
     /// A word that is an operator elsewhere: reported, and read as what it means there.
-    fn word_operator(&mut self, word: &str) -> Option<&'static str> {
-        let (meant, hint) = match word {
+    fn word_operator(&mut self) -> Option<&'static str> {
+        let word = self.text().to_owned();
+        let (meant, hint) = match word.as_str() {
             "and" | "AND" => ("&&", "write `&&`"),
             "or" | "OR" => ("||", "write `||`"),
             "is" | "eq" => ("==", "write `==`"),
             "ne" => ("!=", "write `!=`"),
             "mod" => ("%", "write `%`"),
             "div" => ("/", "write `/`"),
-            _ if self.word_ahead(1) == Some("in") => ("in", "write `!(x in list)`"),
+            "not" if self.word_ahead(1) == Some("in") => ("in", "write `!(x in list)`"),
             _ => return None,
         };
         self.fault_here(code::SYNTAX, &format!("`{word}` is not an operator"), Some(hint));
@@ -386,19 +388,24 @@ impl Parser {
                     hint,
                 );
             } else {
-                let shown = self.shown();
-                let hint = match self.starts_operand() {
-                    true => "a comma or an operator is missing before it".to_owned(),
-                    false => format!("the `{opening}` before it is still open"),
-                };
-                let message = format!("expected `{closing}`, found {shown}");
-                self.fault_here(code::SYNTAX, &message, Some(&hint));
+                self.unexpected(opened, closing);
             }
         }
         self.recover();
         let span = self.span();
         self.eat(closing);
         span
+    }
+
+    /// Reports what stands where a bracket should be closed.
+    fn unexpected(&mut self, opened: Span, closing: &'static str) {
+        let opening = self.source.get(opened.range()).unwrap_or_default();
+        let hint = match self.starts_operand() {
+            true => "a comma or an operator is missing before it".to_owned(),
+            false => format!("the `{opening}` before it is still open"),
+        };
+        let message = format!("expected `{closing}`, found {}", self.shown());
+        self.fault_here(code::SYNTAX, &message, Some(&hint));
     }
 
     // Nodes.

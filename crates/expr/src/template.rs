@@ -1,7 +1,7 @@
 //! Text with `${{ }}` in it.
 //!
-//! Owns where expressions start and end in a text, the escape `$${{`, and the rule that a text which
-//! is exactly one `${{ }}` keeps the kind of its value while any other becomes a string.
+//! Owns where expressions start and end in a text, the escape `$${{`, and the rule that a text
+//! which is exactly one `${{ }}` keeps the kind of its value while any other becomes a string.
 
 use std::sync::Arc;
 
@@ -119,8 +119,8 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Evaluates: to the value of the expression where the text is exactly one `${{ }}`, to a string
-    /// otherwise.
+    /// Evaluates: to the value of the expression where the text is exactly one `${{ }}`, to a
+    /// string otherwise.
     ///
     /// # Errors
     /// The first fault, with its span in the whole text.

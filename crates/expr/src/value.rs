@@ -1,7 +1,7 @@
 //! What an expression evaluates to.
 //!
-//! Owns the value type, how it is looked into and how it is written as JSON or as text. Payloads stay
-//! [`JsonView`]s until an operation needs their content. Refuses truthiness: only a bool is a
+//! Owns the value type, how it is looked into and how it is written as JSON or as text. Payloads
+//! stay [`JsonView`]s until an operation needs their content. Refuses truthiness: only a bool is a
 //! condition.
 
 use std::borrow::Cow;
@@ -85,8 +85,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The same value with a payload's null, bool, number or string read out of its text. Lists and
-    /// objects stay views. `None` for a number that is too large to be represented.
+    /// The same value with a payload's null, bool, number or string read out of its text. Lists
+    /// and objects stay views. `None` for a number that is too large to be represented.
     pub(crate) fn plain(self) -> Option<Self> {
         let Self::Json(view) = self else { return Some(self) };
         Some(match view.kind() {

@@ -1,14 +1,16 @@
 //! Reading names, fields and items.
 //!
-//! Owns what happens when something is not there: a fault with the nearest name, null after `?.` and
-//! `?[`, and false for `has`.
+//! Owns what happens when something is not there: a fault with the nearest name, null after `?.`
+//! and `?[`, and false for `has`.
 
 use super::{Answer, Machine, article};
 use crate::fault::{Fault, Stop, code};
-use crate::json::Kind;
 use crate::nearest::nearest;
 use crate::tree::{NodeId, NodeKind, Span};
 use crate::value::Value;
+
+/// Keys of an object looked at per unit of fuel.
+const KEYS_PER_STEP: usize = 16;
 
 impl<'a> Machine<'_, 'a> {
     pub(super) fn name(&self, name: &str, id: NodeId) -> Answer<'a> {
@@ -28,7 +30,7 @@ impl<'a> Machine<'_, 'a> {
     }
 
     /// The value of a key, and the fuel for looking for it.
-    fn field(
+    pub(super) fn field(
         &mut self,
         object: &Value<'a>,
         key: &str,
@@ -38,6 +40,9 @@ impl<'a> Machine<'_, 'a> {
             let (found, read) = view.locate(key);
             self.read(read, id)?;
             return Ok(found.map(Value::Json));
+        }
+        if let Value::Object(entries) = object {
+            self.spend(entries.len() / KEYS_PER_STEP, id)?;
         }
         Ok(object.get(key))
     }
@@ -185,10 +190,7 @@ impl<'a> Machine<'_, 'a> {
             Value::List(items) => Ok(items.get(at).cloned()),
             Value::Json(view) => {
                 let found = view.at(at);
-                let read = match found {
-                    Some(item) => item.raw().as_ptr() as usize - view.raw().as_ptr() as usize,
-                    None => view.raw().len(),
-                };
+                let read = found.map_or_else(|| view.raw().len(), |item| view.offset_of(item));
                 self.read(read, id)?;
                 Ok(found.map(Value::Json))
             }
@@ -257,15 +259,5 @@ impl<'a> Machine<'_, 'a> {
         };
         self.spend(items.len(), id)?;
         Ok(items)
-    }
-
-    /// Whether a payload's view is a container, for which equality and search cost a scan.
-    pub(super) fn charge_view(&mut self, value: &Value<'a>, id: NodeId) -> Result<(), Stop> {
-        match value {
-            Value::Json(view) if matches!(view.kind(), Kind::Array | Kind::Object) => {
-                self.read(view.raw().len(), id)
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! Equality of values.
 //!
-//! Owns `==`: numbers by their mathematical value, lists by their items, objects by their entries in
-//! any order; values of different kinds are not equal. Depth is bounded, as payloads may be deep.
+//! Owns `==`: numbers by their mathematical value, lists by their items, objects by their entries
+//! in any order; values of different kinds are not equal. Depth is bounded, as payloads may be
+//! deep.
 
 use std::collections::HashMap;
 

@@ -61,11 +61,11 @@ impl<'a> Machine<'_, 'a> {
 
     fn arithmetic(&self, operator: Binary, x: Number, y: Number, id: NodeId) -> Answer<'a> {
         let result = match operator {
-            Binary::Add => x.add(y),
-            Binary::Subtract => x.subtract(y),
-            Binary::Multiply => x.multiply(y),
-            Binary::Divide => x.divide(y),
-            _ => x.remainder(y),
+            Binary::Add => x.checked_add(y),
+            Binary::Subtract => x.checked_sub(y),
+            Binary::Multiply => x.checked_mul(y),
+            Binary::Divide => x.checked_div(y),
+            _ => x.checked_rem(y),
         };
         result
             .map(Value::from)
@@ -94,7 +94,7 @@ impl<'a> Machine<'_, 'a> {
         let value = self.plain(operand)?;
         match value.as_number() {
             Some(number) => number
-                .negate()
+                .checked_neg()
                 .map(Value::from)
                 .map_err(|reason| self.no_result(reason, &format!("-({number})"), id)),
             None => {
@@ -151,7 +151,7 @@ impl<'a> Machine<'_, 'a> {
         let message = format!("`{symbol}` cannot take {} and {}", article(x), article(y));
         let hint = match (operator, x, y) {
             (Binary::Add, "string", _) | (Binary::Add, _, "string") => {
-                "to build text, write `…${x}…` in backticks, or convert with `string(x)`; for a sum, convert with `double(x)`"
+                "for text, write `…${x}…` in backticks or `string(x)`; for a sum, `double(x)`"
             }
             (Binary::Add, "object", "object") => "to combine objects, write `a.merge(b)`",
             (_, "string", _) | (_, _, "string") => "convert the string with `double(…)`",
@@ -187,10 +187,7 @@ impl<'a> Machine<'_, 'a> {
                 Ok(false)
             }
             "object" => match item {
-                Value::Str(key) => {
-                    self.charge_view(list, right)?;
-                    Ok(list.get(key).is_some())
-                }
+                Value::Str(key) => Ok(self.field(list, key, right)?.is_some()),
                 other => {
                     let kind = article(other.type_name());
                     let message = format!("the keys of an object are strings, but this is {kind}");

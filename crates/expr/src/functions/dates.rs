@@ -73,7 +73,7 @@ pub(super) const TABLE: &[Function] = &[
         add_duration,
         [
             "addDuration(date, duration) -> string",
-            "The date moved by a duration such as '36h', '-15m', '2 days' or 'P1M'; days are those of UTC.",
+            "The date moved by a duration such as '36h', '-15m' or 'P1M'; days are those of UTC.",
             "addDuration('2026-01-31T00:00:00Z', '36h')",
             r#""2026-02-01T12:00:00Z""#,
         ],

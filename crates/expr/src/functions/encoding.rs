@@ -1,4 +1,5 @@
-//! Encodings of text. What is encoded are the UTF-8 bytes of a string; what is decoded must be such.
+//! Encodings of text. What is encoded are the UTF-8 bytes of a string; what is decoded must be
+//! such.
 
 use std::fmt::Write;
 
@@ -84,7 +85,7 @@ pub(super) const TABLE: &[Function] = &[
         query_string,
         [
             "queryString(object) -> string",
-            "A URL's query or a form body: encoded `key=value` joined by `&`; a list repeats its key.",
+            "A URL's query: encoded `key=value` joined by `&`; a list repeats its key.",
             "queryString({q: 'a b', tag: ['x', 'y']})",
             r#""q=a%20b&tag=x&tag=y""#,
         ],

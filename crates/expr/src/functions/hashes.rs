@@ -1,4 +1,5 @@
-//! Hashes of text, in hexadecimal. They sign and fingerprint; secrets reach them through the scope.
+//! Hashes of text, in hexadecimal. They sign and fingerprint; secrets reach them through the
+//! scope.
 
 use ring::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
 use ring::hmac;

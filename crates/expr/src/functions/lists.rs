@@ -37,7 +37,7 @@ pub(super) const TABLE: &[Function] = &[
         slice,
         [
             "list.slice(from, to?) -> list",
-            "The items from a position up to, not including, another one; past the end there are none.",
+            "From a position up to, not including, another one; past the end there is nothing.",
             "[1, 2, 3, 4].slice(1, 3)",
             "[2,3]",
         ],

@@ -203,7 +203,7 @@ fn sum<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
             let code = if item.is_null() { code::NULL } else { code::TYPE };
             return Err(call.fault(0, code, message).into());
         };
-        total = total.add(number).map_err(|_| overflow(call))?;
+        total = total.checked_add(number).map_err(|_| overflow(call))?;
     }
     Ok(total.into())
 }

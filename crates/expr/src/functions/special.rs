@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Function] = &[
         Macro::Map,
         [
             "list.map(x => value), list.map(x, value), list.map(x, condition, value) -> list",
-            "What the expression makes of each item; with a condition, of those for which it is true.",
+            "What becomes of each item; with a condition, of those for which it is true.",
             "[1, 2, 3].map(x => x * 2)",
             "[2,4,6]",
         ],

@@ -1,7 +1,8 @@
 //! Finding the ends of things in JSON text.
 //!
-//! Owns the byte scanning below [`JsonView`](super::JsonView). Everything here assumes text that was
-//! validated before; on other input the answers are meaningless but it neither panics nor recurses.
+//! Owns the byte scanning below [`JsonView`](super::JsonView). Everything here assumes text that
+//! was validated before; on other input the answers are meaningless but it neither panics nor
+//! recurses.
 
 use std::borrow::Cow;
 

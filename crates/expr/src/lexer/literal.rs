@@ -151,7 +151,8 @@ impl Lexer<'_> {
             Some(character) => out.push(character),
             None => {
                 let message = format!("`{}` is not an escape", &self.text[start..self.at]);
-                let hint = "escapes are \\n \\t \\r \\' \\\" \\\\ \\` \\$ \\xHH and \\uHHHH; in r'…' none apply";
+                let hint =
+                    "escapes are \\n \\t \\r \\' \\\" \\\\ \\` \\$ \\xHH \\uHHHH; none in r'…'";
                 self.fault(code::SYNTAX, start, self.at, message, hint);
             }
         }

@@ -20,14 +20,14 @@ impl Parser {
         match function.map(|function| &function.run) {
             Some(Run::Has) => self.has(span),
             Some(Run::Omit) => {
-                let (args, end) = self.sequence(")", Self::expression);
+                let (args, end) = self.arguments();
                 if !args.is_empty() {
                     self.fault_at(code::ARGUMENTS, span, "`omit` takes no arguments", None);
                 }
                 self.add(NodeKind::Omit, span.to(end))
             }
             _ => {
-                let (args, end) = self.sequence(")", Self::expression);
+                let (args, end) = self.arguments();
                 self.call(function, &name, span, args, false, end)
             }
         }
@@ -43,9 +43,14 @@ impl Parser {
             return self.macro_call(*kind, &name, receiver);
         }
         let mut args = vec![receiver];
-        let (rest, end) = self.sequence(")", Self::expression);
+        let (rest, end) = self.arguments();
         args.extend(rest);
         self.call(function, &name, span, args, true, end)
+    }
+
+    fn arguments(&mut self) -> (Vec<NodeId>, Span) {
+        let opened = self.span();
+        self.sequence(opened, ")", Self::expression)
     }
 
     fn call(
@@ -61,11 +66,7 @@ impl Parser {
         let whole = start.to(end);
         let Some(function) = function else {
             let kind = if method { "method" } else { "function" };
-            let hint = foreign(name).map(str::to_owned).or_else(|| {
-                let near = nearest(name, functions::FUNCTIONS.iter().map(|known| known.name))?;
-                let known = functions::find(&near)?;
-                Some(format!("did you mean `{}`?", known.signature))
-            });
+            let hint = suggestion(name);
             self.fault_at(
                 code::UNKNOWN_FUNCTION,
                 span,
@@ -108,7 +109,7 @@ impl Parser {
     }
 
     fn has(&mut self, span: Span) -> NodeId {
-        let (args, end) = self.sequence(")", Self::expression);
+        let (args, end) = self.arguments();
         let whole = span.to(end);
         let path = args.first().map(|first| &self.nodes[first.0 as usize].kind);
         match (args.len(), path) {
@@ -152,7 +153,7 @@ impl Parser {
         self.advance();
         self.bound.push(variable);
         // Stands on the comma or arrow, which `sequence` takes for an opening bracket.
-        let (bodies, end) = self.sequence(")", Self::expression);
+        let (bodies, end) = self.sequence(opened, ")", Self::expression);
         self.bound.pop();
         let span = self.span_of(list).to(end);
         let (filter, body) = match bodies.as_slice() {
@@ -170,33 +171,62 @@ impl Parser {
 }
 
 /// What other languages call a function that is here under a name no edit distance finds.
-fn foreign(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "length" | "len" | "count" => "did you mean `size`?",
-        "toString" | "str" | "format" => "did you mean `string`, or a template string `…${x}…`?",
-        "toUpperCase" | "uppercase" | "upcase" => "did you mean `upper`?",
-        "toLowerCase" | "lowercase" | "downcase" => "did you mean `lower`?",
-        "includes" => "did you mean `contains` (strings) or `x in list`?",
-        "strip" => "did you mean `trim`?",
-        "toFixed" => "did you mean `fixed`?",
-        "some" | "any" => "did you mean `exists`?",
-        "every" => "did you mean `all`?",
-        "find" => "write `list.filter(x => …).first()`",
-        "parseInt" => "did you mean `int`?",
-        "parseFloat" | "float" | "number" => "did you mean `double`?",
-        "stringify" | "toJson" | "tojson" => "did you mean `json`?",
-        "fromJson" | "fromjson" | "JSON" => "did you mean `parseJson`?",
-        "encodeURIComponent" => "did you mean `urlEncode`?",
-        "matches" | "match" | "regex" => {
-            "there are no regular expressions; use `startsWith`, `endsWith` or `contains`"
-        }
-        "coalesce" | "default" => "write `a ?? b`",
-        "now" => {
-            "the time is not a function: read it from the scope, so that a run can be repeated"
-        }
-        "if" => "a choice is written `condition ? value : other value`",
-        "concat" => "write `a + b`",
-        "substr" | "substringAfter" => "did you mean `substring`?",
-        _ => return None,
-    })
+const FOREIGN: &[(&str, &str)] = &[
+    ("length", "did you mean `size`?"),
+    ("len", "did you mean `size`?"),
+    ("count", "did you mean `size`?"),
+    ("toString", "did you mean `string`, or a template string `…${x}…`?"),
+    ("str", "did you mean `string`?"),
+    ("format", "write a template string `…${x}…`; for dates, `formatDate`"),
+    ("toUpperCase", "did you mean `upper`?"),
+    ("upperAscii", "did you mean `upper`?"),
+    ("uppercase", "did you mean `upper`?"),
+    ("toLowerCase", "did you mean `lower`?"),
+    ("lowerAscii", "did you mean `lower`?"),
+    ("lowercase", "did you mean `lower`?"),
+    ("includes", "did you mean `contains` (strings) or `x in list`?"),
+    ("strip", "did you mean `trim`?"),
+    ("toFixed", "did you mean `fixed`?"),
+    ("some", "did you mean `exists`?"),
+    ("any", "did you mean `exists`?"),
+    ("every", "did you mean `all`?"),
+    ("find", "write `list.filter(x => …).first()`"),
+    ("parseInt", "did you mean `int`?"),
+    ("parseFloat", "did you mean `double`?"),
+    ("float", "did you mean `double`?"),
+    ("number", "did you mean `double`?"),
+    ("uint", "there is one number type; did you mean `int`?"),
+    ("stringify", "did you mean `json`?"),
+    ("toJson", "did you mean `json`?"),
+    ("fromJson", "did you mean `parseJson`?"),
+    ("encodeURIComponent", "did you mean `urlEncode`?"),
+    ("matches", "there are no regular expressions; use `startsWith`, `endsWith` or `contains`"),
+    ("match", "there are no regular expressions; use `startsWith`, `endsWith` or `contains`"),
+    ("coalesce", "write `a ?? b`"),
+    ("default", "write `a ?? b`"),
+    ("timestamp", "did you mean `date`?"),
+    ("duration", "durations are strings: `addDuration(date, '36h')`"),
+    ("now", "the time is not a function: read it from the scope, so that a run can be repeated"),
+    ("if", "a choice is written `condition ? value : other value`"),
+    ("concat", "write `a + b`"),
+    ("append", "write `list + [item]`"),
+    ("push", "write `list + [item]`"),
+    ("substr", "did you mean `substring`?"),
+];
+
+/// What to tell somebody who called a function that does not exist.
+fn suggestion(name: &str) -> Option<String> {
+    let foreign = |name: &str| {
+        let found = FOREIGN.iter().find(|(known, _)| *known == name);
+        found.map(|(_, hint)| (*hint).to_owned())
+    };
+    if let Some(hint) = foreign(name) {
+        return Some(hint);
+    }
+    let own = functions::FUNCTIONS.iter().map(|known| known.name);
+    let near = nearest(name, own.chain(FOREIGN.iter().map(|(known, _)| *known)))?;
+    match functions::find(&near) {
+        Some(known) => Some(format!("did you mean `{}`?", known.signature)),
+        None => foreign(&near),
+    }
 }

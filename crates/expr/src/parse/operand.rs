@@ -21,7 +21,7 @@ impl Parser {
             Tok::Ident if not => Unary::Not,
             Tok::P("+") => {
                 self.fault_here(code::SYNTAX, "a number has no sign `+`", Some("leave it out"));
-                self.advance();
+                while self.eat("+") {}
                 return self.nested(Self::unary);
             }
             _ => return self.postfix(),
@@ -129,7 +129,7 @@ impl Parser {
                 node
             }
             Tok::P("[") => {
-                let items = self.sequence("]", Self::expression);
+                let items = self.sequence(span, "]", Self::expression);
                 let span = span.to(items.1);
                 self.add(NodeKind::List(items.0.into()), span)
             }
@@ -225,22 +225,29 @@ impl Parser {
         }
     }
 
-    /// Items between brackets with commas, a trailing one allowed. Stands on the opening bracket.
+    /// Items with commas between them, a trailing one allowed, up to a bracket. Stands on what
+    /// comes before the first item.
     pub(super) fn sequence<T>(
         &mut self,
+        opened: Span,
         closing: &'static str,
         mut item: impl FnMut(&mut Self) -> T,
     ) -> (Vec<T>, Span) {
-        let opened = self.span();
         self.advance();
         let mut items = Vec::new();
         while !matches!(self.peek(), Tok::P(")" | "]" | "}") | Tok::Close | Tok::End) {
-            let before = self.at;
             items.push(item(self));
+            if self.eat(",") {
+                continue;
+            }
+            if !matches!(self.peek(), Tok::P(")" | "]" | "}") | Tok::Close | Tok::End) {
+                self.unexpected(opened, closing);
+                self.recover();
+                self.reported_at = Some(self.at);
+            }
             if !self.eat(",") {
                 break;
             }
-            debug_assert!(self.at > before, "an item or a comma was taken");
         }
         let end = self.close(closing, opened);
         (items, end)
@@ -248,7 +255,7 @@ impl Parser {
 
     fn object(&mut self) -> NodeId {
         let span = self.span();
-        let (entries, end) = self.sequence("}", Self::entry);
+        let (entries, end) = self.sequence(span, "}", Self::entry);
         let mut seen: Vec<&str> = Vec::new();
         let mut repeated = Vec::new();
         for (key, value) in &entries {

@@ -1,0 +1,169 @@
+//! Events in: named, matched, written down with the runs they start, and only then acknowledged.
+
+use std::sync::atomic::Ordering;
+
+use postroom_core::event::{Cause, check_name};
+use postroom_core::id::KeyHash;
+use postroom_core::{Event, EventId, Json};
+use postroom_expr::Limits;
+use postroom_store::{Arrival, Recorded};
+
+use crate::signals::EventLabels;
+use crate::{Engine, Inner};
+
+/// An event as a source hands it over: verified, its data checked to be JSON.
+#[derive(Debug, Clone)]
+pub struct Arriving {
+    /// The source it came in by.
+    pub source: String,
+    /// Its type.
+    pub kind: String,
+    /// Its data.
+    pub data: Json,
+    /// The sender's key by which a repetition is recognised within source and type.
+    pub key: Option<String>,
+    /// The sender's correlation id.
+    pub correlation: Option<String>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// When it happened, by the sender's word.
+    pub time_ms: Option<i64>,
+}
+
+/// An event that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event; the first one if this is a repetition.
+    pub event: EventId,
+    /// The correlation id; the first event's if this is a repetition.
+    pub correlation: String,
+    /// It was on disk before.
+    pub duplicate: bool,
+    /// Runs it started.
+    pub runs: usize,
+}
+
+/// Why an event was not taken. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejected {
+    /// A field cannot be used; a sentence says which and why.
+    Invalid(String),
+    /// More wait to be written than the bound allows.
+    Overloaded,
+    /// The engine is stopping.
+    Stopping,
+    /// The store cannot write.
+    Unavailable(String),
+}
+
+impl Engine {
+    /// Takes an event in. When this returns `Ok`, event and runs are on disk.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn ingest(&self, arriving: Arriving) -> Result<Accepted, Rejected> {
+        let inner = &*self.inner;
+        let source = arriving.source.clone();
+        let result = inner.take_in(arriving).await;
+        let result_name = match &result {
+            Ok(accepted) if accepted.duplicate => "duplicate",
+            Ok(accepted) if accepted.runs == 0 => "unrouted",
+            Ok(_) => "queued",
+            Err(_) => "refused",
+        };
+        inner.signals.events.get_or_create(&EventLabels { source, result: result_name }).inc();
+        result
+    }
+
+    /// Sends an old event through the workflows as they are now, as a new event that follows from
+    /// it. Its idempotency key stays, so that providers recognise what was done for it before.
+    ///
+    /// # Errors
+    /// Why nothing was written; `Ok(None)` if there is no such event.
+    pub async fn replay(&self, id: EventId) -> Result<Option<Accepted>, Rejected> {
+        let inner = &*self.inner;
+        let found = inner.store.event(id).await.map_err(|error| Rejected::from(&error))?;
+        let Some(row) = found else { return Ok(None) };
+        let now_ms = inner.clock.now_ms();
+        let hops = row.event.cause.as_ref().map_or(0, |cause| cause.hops).saturating_add(1);
+        let event = Event {
+            id: inner.entropy.event_id(now_ms),
+            received_ms: now_ms,
+            cause: Some(Cause { event: id, run: None, hops }),
+            ..row.event
+        };
+        // No de-duplication of any kind: a person asked for the repetition.
+        let mut starts = self.project().router.route(&event, Limits::default());
+        starts.iter_mut().for_each(|start| start.dedupe = None);
+        let arrival = Arrival { event, dedupe: None, dedupe_until_ms: now_ms, starts };
+        inner.write_down(arrival).await.map(Some)
+    }
+}
+
+impl Inner {
+    async fn take_in(&self, arriving: Arriving) -> Result<Accepted, Rejected> {
+        if self.stopping.is_cancelled() {
+            return Err(Rejected::Stopping);
+        }
+        check_name("the event type", &arriving.kind).map_err(Rejected::Invalid)?;
+        for (what, text) in [
+            ("the idempotency key", &arriving.key),
+            ("the correlation id", &arriving.correlation),
+            ("the subject", &arriving.subject),
+        ] {
+            text.as_ref()
+                .map_or(Ok(()), |text| check_name(what, text))
+                .map_err(Rejected::Invalid)?;
+        }
+        let now_ms = self.clock.now_ms();
+        let id = self.entropy.event_id(now_ms);
+        let event = Event {
+            id,
+            correlation: arriving.correlation.unwrap_or_else(|| id.to_string()),
+            time_ms: arriving.time_ms.unwrap_or(now_ms),
+            received_ms: now_ms,
+            source: arriving.source,
+            kind: arriving.kind,
+            subject: arriving.subject,
+            key: arriving.key,
+            cause: None,
+            data: arriving.data,
+        };
+        let dedupe = event
+            .key
+            .as_deref()
+            .map(|key| KeyHash::of(&["event", &event.source, &event.kind], key));
+        let starts = {
+            let project = self.project.read();
+            project.router.route(&event, Limits::default())
+        };
+        let dedupe_until_ms = now_ms.saturating_add(self.settings.dedupe_window_ms);
+        self.write_down(Arrival { event, dedupe, dedupe_until_ms, starts }).await
+    }
+
+    async fn write_down(&self, arrival: Arrival) -> Result<Accepted, Rejected> {
+        let (event, correlation) = (arrival.event.id, arrival.event.correlation.clone());
+        let waiting = self.arriving.fetch_add(1, Ordering::Relaxed);
+        let recorded = if waiting < self.settings.arriving {
+            self.store.record(vec![arrival]).await.map_err(|error| Rejected::from(&error))
+        } else {
+            Err(Rejected::Overloaded)
+        };
+        self.arriving.fetch_sub(1, Ordering::Relaxed);
+        match recorded?.pop() {
+            Some(Recorded::New { runs, .. }) => {
+                Ok(Accepted { event, correlation, duplicate: false, runs: runs.len() })
+            }
+            Some(Recorded::Duplicate { event, correlation }) => {
+                Ok(Accepted { event, correlation, duplicate: true, runs: 0 })
+            }
+            None => Err(Rejected::Unavailable("the store gave no answer".to_owned())),
+        }
+    }
+}
+
+impl From<&postroom_store::Error> for Rejected {
+    fn from(error: &postroom_store::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

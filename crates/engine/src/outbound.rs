@@ -1,0 +1,132 @@
+//! The one way requests leave: time limits, a cap on what is read back, no redirects. Redirects
+//! are not followed because a provider that moves must be looked at, and because a redirect could
+//! carry credentials elsewhere.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use postroom_adapters::{HttpRequest, HttpResponse, Lost};
+
+/// The most bytes of an answer that are read.
+pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
+
+/// Why there is no answer, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct NoAnswer {
+    /// Whether the request may have reached the provider.
+    pub lost: Lost,
+    /// What happened, without secrets.
+    pub detail: String,
+}
+
+/// The answer to a request, or what is known about its absence.
+pub type Sent<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'a>>;
+
+/// Sends requests.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends a request whose headers are complete, credentials included, and waits for the whole
+    /// answer for at most `timeout_ms`.
+    fn send(&self, request: HttpRequest, timeout_ms: u64) -> Sent<'_>;
+}
+
+/// HTTP over the network. The client is made at the first request, so that an idle process does
+/// not pay for it.
+#[derive(Debug, Default)]
+pub struct Http {
+    client: OnceLock<Result<reqwest::Client, String>>,
+}
+
+impl Http {
+    fn client(&self) -> Result<&reqwest::Client, NoAnswer> {
+        let client = self.client.get_or_init(|| build().map_err(|error| error.to_string()));
+        client.as_ref().map_err(|detail| NoAnswer { lost: Lost::NotSent, detail: detail.clone() })
+    }
+}
+
+fn build() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(concat!("postroom/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .build()?)
+}
+
+impl Transport for Http {
+    fn send(&self, request: HttpRequest, timeout_ms: u64) -> Sent<'_> {
+        Box::pin(async move {
+            let client = self.client()?;
+            let not_sent = |detail: String| NoAnswer { lost: Lost::NotSent, detail };
+            let method = reqwest::Method::from_bytes(request.method.as_bytes())
+                .map_err(|_| not_sent(format!("`{}` is not a method", request.method)))?;
+            let mut builder = client
+                .request(method, &request.url)
+                .timeout(Duration::from_millis(timeout_ms))
+                .body(request.body);
+            for (name, value) in &request.headers {
+                builder = builder.header(name, value);
+            }
+            let response = builder.send().await.map_err(|error| no_answer(&error))?;
+            let status = response.status().as_u16();
+            let headers = response
+                .headers()
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        name.as_str().to_owned(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
+                .collect();
+            Ok(HttpResponse { status, headers, body: read(response).await? })
+        })
+    }
+}
+
+async fn read(response: reqwest::Response) -> Result<Vec<u8>, NoAnswer> {
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| no_answer(&error))?;
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+            let detail = format!("the answer is larger than {MAX_RESPONSE_BYTES} bytes");
+            return Err(NoAnswer { lost: Lost::NoAnswer, detail });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What a failed exchange says about whether the provider may have acted.
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
+    let lost = if error.is_connect() || error.is_builder() {
+        Lost::NotSent
+    } else if error.is_timeout() {
+        Lost::TimedOut
+    } else {
+        Lost::NoAnswer
+    };
+    let mut detail = String::new();
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !detail.ends_with(&text) {
+            detail = if detail.is_empty() { text } else { format!("{detail}: {text}") };
+        }
+        source = error.source();
+    }
+    NoAnswer { lost, detail }
+}

@@ -1,0 +1,221 @@
+//! Every metric in one place: names, help and labels. Label values are names from configuration
+//! and closed lists, never data from events, so that their number is bounded.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use postroom_store::Stats;
+use postroom_store::stats::Histogram as StoredHistogram;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels of events taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EventLabels {
+    /// The source.
+    pub source: String,
+    /// `queued`, `duplicate`, `unrouted` or `refused`.
+    pub result: &'static str,
+}
+
+/// Labels of attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AttemptLabels {
+    /// The adapter.
+    pub adapter: String,
+    /// The action.
+    pub action: String,
+    /// `done`, `retry`, `refused`, `unknown`, `wait` or `skipped`.
+    pub outcome: &'static str,
+}
+
+/// Labels of failures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FailureLabels {
+    /// The adapter.
+    pub adapter: String,
+    /// The failure's code; codes beyond the first hundred of an adapter count as `other`.
+    pub code: String,
+}
+
+/// Labels of runs that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RunLabels {
+    /// The workflow.
+    pub workflow: String,
+    /// `succeeded`, `dead` or `cancelled`.
+    pub state: &'static str,
+}
+
+/// Labels of dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeadLabels {
+    /// The workflow.
+    pub workflow: String,
+    /// Why, from the closed list of reasons.
+    pub reason: &'static str,
+}
+
+/// Labels of steps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StepLabels {
+    /// The adapter.
+    pub adapter: String,
+    /// The action.
+    pub action: String,
+}
+
+type Histograms = Family<StepLabels, Histogram, fn() -> Histogram>;
+
+/// The engine's metrics.
+pub struct Signals {
+    registry: Registry,
+    stats: Arc<Mutex<Stats>>,
+    /// Events taken in.
+    pub events: Family<EventLabels, Counter>,
+    /// Time from the last byte of a request to its durable acknowledgement.
+    pub ingest_seconds: Histogram,
+    /// Attempts of steps.
+    pub attempts: Family<AttemptLabels, Counter>,
+    /// Failures of steps by the provider's or our code.
+    pub failures: Family<FailureLabels, Counter>,
+    /// How long attempts take.
+    pub step_seconds: Histograms,
+    /// Runs that ended.
+    pub runs_finished: Family<RunLabels, Counter>,
+    /// Runs that died.
+    pub dead_letters: Family<DeadLabels, Counter>,
+    failure_codes: Mutex<std::collections::HashSet<(String, String)>>,
+}
+
+/// Different failure codes told apart; a provider that puts ids into its codes must not fill
+/// memory.
+const FAILURE_CODES: usize = 500;
+
+fn latency() -> Histogram {
+    Histogram::new([
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    ])
+}
+
+impl Signals {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("postroom");
+        let stats = Arc::new(Mutex::new(Stats::default()));
+        let signals = Self {
+            stats: Arc::clone(&stats),
+            events: Family::default(),
+            ingest_seconds: latency(),
+            attempts: Family::default(),
+            failures: Family::default(),
+            step_seconds: Family::new_with_constructor(latency),
+            runs_finished: Family::default(),
+            dead_letters: Family::default(),
+            failure_codes: Mutex::default(),
+            registry: Registry::default(),
+        };
+        let r = &mut registry;
+        r.register("events", "Events taken in, by source and result", signals.events.clone());
+        r.register_with_unit(
+            "ingest",
+            "Time from a complete request to its durable acknowledgement",
+            Unit::Seconds,
+            signals.ingest_seconds.clone(),
+        );
+        r.register("attempts", "Attempts of steps, by outcome", signals.attempts.clone());
+        r.register("failures", "Failed attempts, by failure code", signals.failures.clone());
+        r.register_with_unit(
+            "step",
+            "Time an attempt took",
+            Unit::Seconds,
+            signals.step_seconds.clone(),
+        );
+        r.register("runs_finished", "Runs that ended, by state", signals.runs_finished.clone());
+        r.register("dead_letters", "Runs that died, by reason", signals.dead_letters.clone());
+        r.register_collector(Box::new(StoreCollector { stats }));
+        Self { registry, ..signals }
+    }
+
+    /// Counts a failure, with the number of different codes bounded.
+    pub(crate) fn failed(&self, adapter: &str, code: &str) {
+        let mut known = self.failure_codes.lock();
+        let pair = (adapter.to_owned(), code.to_owned());
+        let fits = known.contains(&pair) || known.len() < FAILURE_CODES;
+        if fits {
+            known.insert(pair);
+        }
+        let code = if fits { code } else { "other" };
+        let labels = FailureLabels { adapter: adapter.to_owned(), code: code.to_owned() };
+        self.failures.get_or_create(&labels).inc();
+    }
+
+    /// All metrics in the OpenMetrics text format, with the store's as they are now.
+    #[must_use]
+    pub fn render(&self, stats: Stats) -> String {
+        *self.stats.lock() = stats;
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// The store's own figures, read when somebody asks.
+#[derive(Debug)]
+struct StoreCollector {
+    stats: Arc<Mutex<Stats>>,
+}
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let stats = self.stats.lock();
+        let help = "Runs by state";
+        let metric = prometheus_client::metrics::MetricType::Gauge;
+        let mut family = encoder.encode_descriptor("queue_depth", help, None, metric)?;
+        for (state, runs) in &stats.runs {
+            let gauge = ConstGauge::new(i64::try_from(*runs).unwrap_or(i64::MAX));
+            gauge.encode(family.encode_family(&[("state", state.name())])?)?;
+        }
+        let gauges = [
+            ("dedupe_keys", "De-duplication keys remembered", stats.dedupe_keys),
+            ("store_disk_bytes", "Bytes the store takes on disk", stats.disk_bytes),
+            ("store_failing", "1 while the last write failed", u64::from(stats.failing.is_some())),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, metric)?)?;
+        }
+        histogram(
+            &mut encoder,
+            "store_group_size",
+            "Requests in one commit",
+            &stats.group_size,
+            1.0,
+        )?;
+        let help = "Time one commit took, in seconds";
+        histogram(&mut encoder, "store_commit_seconds", help, &stats.commit_us, 1e6)
+    }
+}
+
+/// Writes a histogram that the store has filled.
+#[allow(clippy::cast_precision_loss)]
+fn histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    filled: &StoredHistogram,
+    scale: f64,
+) -> std::fmt::Result {
+    let bound = |index| filled.bounds.get(index).map_or(f64::MAX, |bound| *bound as f64 / scale);
+    let counts = filled.counts.iter().enumerate();
+    let buckets: Vec<(f64, u64)> = counts.map(|(index, count)| (bound(index), *count)).collect();
+    let total = filled.counts.iter().sum();
+    let kind = prometheus_client::metrics::MetricType::Histogram;
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    family.encode_histogram::<NoLabelSet>(filled.sum as f64 / scale, total, &buckets, None)
+}

@@ -1,0 +1,236 @@
+//! Sources: where events come in over HTTP. A source takes either the event envelope of our own
+//! API or a provider's signed webhook; what it makes of a body is decided here, how the body came
+//! in is the server's business.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use postroom_adapters::Adapter;
+use postroom_core::json::{MAX_DEPTH, too_deep};
+use postroom_core::{Json, Problem, problem};
+use postroom_expr::JsonView;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::secrets::Secrets;
+use crate::{Arriving, Engine};
+
+/// A place where events come in.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name, which its events carry.
+    pub name: String,
+    /// The path it is mounted at.
+    pub path: String,
+    /// What it takes.
+    pub takes: Takes,
+}
+
+/// What a source takes.
+#[derive(Debug)]
+pub enum Takes {
+    /// `{"event": .., "payload": ..}`.
+    Envelope {
+        /// The name of the secret a sender must show as bearer token, if it must.
+        token: Option<String>,
+    },
+    /// A provider's webhook.
+    Webhook {
+        /// The adapter that says how it is signed.
+        adapter: Arc<Adapter>,
+        /// The names of the live signing secrets; any of them may have signed.
+        secrets: Vec<String>,
+    },
+}
+
+/// The exact words of the answer to an envelope without event or payload.
+pub const MISSING: &str = "Missing event or payload";
+
+/// Why a body was not taken.
+#[derive(Debug)]
+pub enum Unfit {
+    /// The envelope has no `event` or no `payload`.
+    Missing,
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl From<Problem> for Unfit {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+impl Source {
+    /// Why the source takes nothing, if it does not: a provider's source without a secret.
+    #[must_use]
+    pub fn off(&self, secrets: &dyn Secrets) -> Option<Problem> {
+        let Takes::Webhook { secrets: names, .. } = &self.takes else { return None };
+        if names.iter().any(|name| secrets.get(name).is_some()) {
+            return None;
+        }
+        let detail = format!("source `{}` at {} has no signing secret", self.name, self.path);
+        let hint =
+            format!("set {} in the environment or in .env, then restart", names.join(" or "));
+        Some(Problem::new(&problem::SOURCE_OFF, detail).hint(hint))
+    }
+
+    /// Makes an event of a request: verifies it, checks it, names it. `headers` have lower-case
+    /// names.
+    ///
+    /// # Errors
+    /// What is wrong with the request; nothing is kept of it.
+    pub fn read(
+        &self,
+        engine: &Engine,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<Arriving, Unfit> {
+        match &self.takes {
+            Takes::Envelope { token } => {
+                if let Some(name) = token {
+                    check_token(&*engine.inner.secrets, name, headers)?;
+                }
+                self.envelope(headers, body)
+            }
+            Takes::Webhook { adapter, secrets } => {
+                self.webhook(engine, adapter, secrets, headers, body)
+            }
+        }
+    }
+
+    fn envelope(&self, headers: &[(String, String)], body: &[u8]) -> Result<Arriving, Unfit> {
+        let text = utf8(body)?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| bad_json(text, &e))?;
+        if let Some(offset) = too_deep(body, MAX_DEPTH) {
+            return Err(deep(text, offset).into());
+        }
+        let (Some(event), Some(payload)) = (envelope.event, envelope.payload) else {
+            return Err(Unfit::Missing);
+        };
+        let wrong = |what: &str| Problem::new(&problem::BAD_ENVELOPE, what.to_owned());
+        let kind = JsonView::from_raw(event).as_str();
+        let kind = kind.ok_or_else(|| wrong("`event` must be text, for example \"ORDER_PAID\""))?;
+        let view = JsonView::from_raw(payload);
+        if !payload.get().starts_with('{') {
+            return Err(wrong("`payload` must be a JSON object").into());
+        }
+        let key = match view.get("idempotencyKey") {
+            Some(key) => {
+                let text = key.as_str().map(Cow::into_owned).filter(|text| !text.is_empty());
+                Some(text.ok_or_else(|| wrong("`payload.idempotencyKey` must be text"))?)
+            }
+            None => header(headers, "idempotency-key"),
+        };
+        Ok(Arriving {
+            source: self.name.clone(),
+            kind: kind.into_owned(),
+            data: Json::from_raw(payload),
+            key,
+            correlation: None,
+            subject: None,
+            time_ms: None,
+        })
+    }
+
+    fn webhook(
+        &self,
+        engine: &Engine,
+        adapter: &Adapter,
+        names: &[String],
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<Arriving, Unfit> {
+        let secrets = &*engine.inner.secrets;
+        if let Some(off) = self.off(secrets) {
+            return Err(off.into());
+        }
+        let Some(webhook) = &adapter.webhook else {
+            let detail = format!("adapter `{}` takes no webhooks", adapter.name);
+            return Err(Problem::new(&problem::SOURCE_OFF, detail).into());
+        };
+        let live: Vec<_> = names.iter().filter_map(|name| secrets.get(name)).collect();
+        let live: Vec<&str> = live.iter().map(|secret| secret.expose()).collect();
+        webhook
+            .verify(headers, body, &live, engine.now_ms())
+            .map_err(|rejection| Problem::new(rejection.kind(), rejection.detail()))?;
+        let text = utf8(body)?;
+        let data = Json::parse(text.to_owned()).map_err(|error| bad_json(text, &error))?;
+        if let Some(offset) = too_deep(body, MAX_DEPTH) {
+            return Err(deep(text, offset).into());
+        }
+        let described = webhook
+            .describe(headers, &data)
+            .map_err(|failure| Problem::new(&problem::BAD_ENVELOPE, failure.message))?;
+        Ok(Arriving {
+            source: self.name.clone(),
+            kind: described.kind,
+            data,
+            key: described.id,
+            correlation: None,
+            subject: None,
+            time_ms: described.time_ms,
+        })
+    }
+}
+
+fn header(headers: &[(String, String)], name: &str) -> Option<String> {
+    let found = headers.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+}
+
+fn check_token(
+    secrets: &dyn Secrets,
+    name: &str,
+    headers: &[(String, String)],
+) -> Result<(), Problem> {
+    let wanted = secrets.get(name).ok_or_else(|| {
+        let detail = format!("the source asks for a token, but {name} is not set");
+        Problem::new(&problem::SOURCE_OFF, detail).hint(format!("set {name} and restart"))
+    })?;
+    let shown = header(headers, "authorization").ok_or_else(|| {
+        Problem::new(&problem::UNAUTHENTICATED, "the source takes only requests with its token")
+    })?;
+    let shown = shown.strip_prefix("Bearer ").unwrap_or(&shown).trim();
+    if same(wanted.expose(), shown) {
+        return Ok(());
+    }
+    Err(Problem::new(&problem::FORBIDDEN, "the token is not the source's"))
+}
+
+/// Compares hashes, so that the time taken says nothing about where the texts differ.
+fn same(left: &str, right: &str) -> bool {
+    let hash = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    hash(left).as_ref() == hash(right).as_ref()
+}
+
+fn utf8(body: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(body).map_err(|error| {
+        let detail = format!("byte {} of the body is not UTF-8", error.valid_up_to());
+        Problem::new(&problem::NOT_UTF8, detail)
+    })
+}
+
+fn bad_json(text: &str, error: &serde_json::Error) -> Problem {
+    if text.trim().is_empty() {
+        return Problem::new(&problem::BAD_JSON, "the body is empty");
+    }
+    // The library's text ends in its own position; the envelope's own type errors have one too.
+    Problem::new(&problem::BAD_JSON, format!("the body is not an event envelope: {error}"))
+}
+
+fn deep(text: &str, offset: usize) -> Problem {
+    let line = text[..offset].matches('\n').count() + 1;
+    let column = offset - text[..offset].rfind('\n').map_or(0, |n| n + 1) + 1;
+    let detail =
+        format!("line {line} column {column} opens level {}, {MAX_DEPTH} are taken", MAX_DEPTH + 1);
+    Problem::new(&problem::TOO_DEEP, detail)
+}

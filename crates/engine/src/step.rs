@@ -1,0 +1,360 @@
+//! One attempt of one step: condition, input, then the action's calls one after the other. The
+//! attempt knows no store; what must be written down while it goes on it asks its owner to write.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use postroom_adapters::{
+    Action, Adapter, Context, HttpRequest, HttpResponse, Idempotency, Planned,
+};
+use postroom_core::run::{Report, Run, StepState};
+use postroom_core::scope::{self, RunFacts, StepResult};
+use postroom_core::trigger::condition_value;
+use postroom_core::{Event, Failure, Json, Outcome, Workflow};
+use postroom_expr::{Fault, Limits, Scope};
+use tokio::sync::{mpsc, oneshot};
+use tracing::info;
+
+use crate::outbound::NoAnswer;
+use crate::owner::Note;
+use crate::project::Connection;
+use crate::secrets::redact;
+use crate::signals::{AttemptLabels, StepLabels};
+use crate::{Inner, Project};
+
+/// Waits up to this long for a rate limit are spent in place; longer ones give the run back.
+const SHORT_WAIT_MS: i64 = 100;
+
+/// Everything an attempt needs.
+pub(crate) struct Attempt {
+    pub inner: Arc<Inner>,
+    pub workflow: Arc<Workflow>,
+    pub event: Arc<Event>,
+    pub run: Run,
+    pub outputs: Vec<Option<Json>>,
+    /// Calls that succeeded in earlier attempts.
+    pub called: Vec<(String, Json)>,
+    pub step: usize,
+    pub attempt: u32,
+}
+
+/// How an attempt ended.
+pub(crate) struct Ended {
+    pub step: usize,
+    pub outcome: Outcome,
+    pub report: Report,
+}
+
+/// Tries a step once.
+pub(crate) async fn attempt(mut attempt: Attempt, notes: mpsc::Sender<Box<Note>>) -> Ended {
+    let started = Instant::now();
+    let mut report = Report::default();
+    let outcome = match attempt.perform(&notes, &mut report).await {
+        Ok(outcome) | Err(outcome) => outcome,
+    };
+    let outcome = attempt.redacted(outcome);
+    report.request = report.request.map(|text| redact(&*attempt.inner.secrets, text));
+    report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+    attempt.observe(&outcome, &report, started);
+    Ended { step: attempt.step, outcome, report }
+}
+
+impl Attempt {
+    /// The steps of an attempt; whatever ends it early comes back as `Err`.
+    async fn perform(
+        &mut self,
+        notes: &mpsc::Sender<Box<Note>>,
+        report: &mut Report,
+    ) -> Result<Outcome, Outcome> {
+        let Some(input) = self.input()? else { return Ok(Outcome::Skipped) };
+        let project = self.project();
+        let step = &self.workflow.steps[self.step];
+        let (adapter, action) = project
+            .catalog
+            .action(&step.uses)
+            .map_err(|p| refused(Failure::new(p.kind.code, p.detail)))?;
+        action.check_input(&input).map_err(refused)?;
+        let connection = project
+            .connection(step.connection.as_deref(), &adapter.name)
+            .ok_or_else(|| refused(no_connection(&adapter)))?;
+        let key = self.run.idempotency_key(&step.id, self.run.steps[self.step].generation);
+        for index in 0..action.calls.len() {
+            let id = action.calls[index].id.clone();
+            if self.called.iter().any(|(done, _)| *done == id) {
+                continue;
+            }
+            let call = Call { adapter: &adapter, action: &action, index, connection, key: &key };
+            let Some(output) = self.call(&call, &input, notes, report).await? else { continue };
+            self.called.push((id.clone(), output.clone()));
+            if index + 1 < action.calls.len() {
+                let report = Report { took_ms: None, ..report.clone() };
+                info!(
+                    run = %self.run.id,
+                    workflow = self.run.workflow,
+                    correlation_id = self.event.correlation,
+                    step = step.id,
+                    attempt = self.attempt,
+                    call = id,
+                    request = report.request,
+                    sandbox = report.sandbox,
+                    "call done"
+                );
+                let (written, done) = oneshot::channel();
+                let note = Note::Called { step: self.step, call: id, output, report, written };
+                self.tell(notes, note, done).await?;
+            }
+        }
+        let context = self.context(&input, connection, &key);
+        let output = action.output(&context).map_err(refused)?;
+        Ok(Outcome::Done { output })
+    }
+
+    /// The step's input, or `None` if its condition is false.
+    fn input(&self) -> Result<Option<Json>, Outcome> {
+        let step = &self.workflow.steps[self.step];
+        let run_id = self.run.id.to_string();
+        let failure = self.run.failure.as_ref();
+        let facts = RunFacts {
+            id: &run_id,
+            workflow: &self.workflow.name,
+            created_ms: self.run.created_ms,
+            failure: failure.map(|f| (f.failure.code.as_str(), f.failure.message.as_str())),
+        };
+        let scope = scope::of_step(&self.event, &facts, self.results());
+        let limits = Limits::default();
+        let faulted = |what: &str, fault: &Fault| {
+            let message = format!("`{what}` of step `{}`: {}", step.id, fault.message);
+            let mut failure = Failure::new(fault.code, message);
+            failure.hint.clone_from(&fault.hint);
+            refused(failure)
+        };
+        if let Some(condition) = &step.condition {
+            let holds = condition.eval(&scope, limits).and_then(|value| condition_value(&value));
+            if !holds.map_err(|fault| faulted("if", &fault))? {
+                return Ok(None);
+            }
+        }
+        let text = render(step, &scope, limits).map_err(|(path, fault)| faulted(&path, &fault))?;
+        let input = Json::parse(text).map_err(|error| {
+            refused(Failure::new("internal", format!("the input is not JSON: {error}")))
+        })?;
+        Ok(Some(input))
+    }
+
+    fn results(&self) -> impl Iterator<Item = StepResult<'_>> {
+        self.workflow.steps.iter().enumerate().map(|(index, step)| StepResult {
+            id: &step.id,
+            status: match self.run.steps.get(index).map(|step| step.state) {
+                Some(StepState::Done) => "done",
+                Some(StepState::Skipped) => "skipped",
+                Some(StepState::Failed | StepState::Unknown) => "failed",
+                _ => "pending",
+            },
+            output: self.outputs.get(index).and_then(Option::as_ref),
+        })
+    }
+
+    /// Makes one call; `None` if its own condition is false.
+    async fn call(
+        &self,
+        call: &Call<'_>,
+        input: &Json,
+        notes: &mpsc::Sender<Box<Note>>,
+        report: &mut Report,
+    ) -> Result<Option<Json>, Outcome> {
+        let context = self.context(input, call.connection, call.key);
+        let request = match call.action.request(call.index, &context).map_err(refused)? {
+            Planned::Send(request) => request,
+            Planned::Skip => return Ok(None),
+        };
+        self.wait_for_limit(call).await?;
+        let key = request.idempotency_key.as_deref().unwrap_or("none");
+        report.request =
+            Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
+        if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
+            let (written, done) = oneshot::channel();
+            self.tell(notes, Note::Intent { step: self.step, written }, done).await?;
+        }
+        match self.send(call, request, &context, report).await? {
+            Ok(response) => match call.action.interpret(call.index, &response, &context) {
+                Outcome::Done { output } => Ok(Some(output)),
+                other => Err(other),
+            },
+            Err(NoAnswer { lost, detail }) => {
+                Err(call.action.lost(call.index, &context, lost, &detail))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        mut request: HttpRequest,
+        context: &Context<'_>,
+        report: &mut Report,
+    ) -> Result<Result<HttpResponse, NoAnswer>, Outcome> {
+        if self.inner.settings.sandbox {
+            report.sandbox = true;
+            return Ok(Ok(call.action.sandbox(call.index, &request, context).map_err(refused)?));
+        }
+        for slot in std::mem::take(&mut request.secrets) {
+            let name = call.connection.credentials.get(&slot.credential);
+            let secret = name.and_then(|name| self.inner.secrets.get(name));
+            let Some(secret) = secret else {
+                return Err(refused(no_credential(call, &slot.credential)));
+            };
+            let value = slot.fill(secret.expose()).map_err(refused)?;
+            request.headers.push((slot.header, value));
+        }
+        request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
+        let timeout_ms = self.workflow.steps[self.step].timeout_ms;
+        Ok(self.inner.transport.send(request, timeout_ms).await)
+    }
+
+    async fn wait_for_limit(&self, call: &Call<'_>) -> Result<(), Outcome> {
+        let clock = &self.inner.clock;
+        // Calls of one step take their places one after the other.
+        let place = self.step * 1000 + call.index;
+        loop {
+            let now_ms = clock.now_ms();
+            let due_ms = self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
+            if due_ms <= now_ms {
+                return Ok(());
+            }
+            if due_ms - now_ms > SHORT_WAIT_MS {
+                return Err(Outcome::Wait { until_ms: due_ms });
+            }
+            clock.sleep_until(due_ms).await;
+        }
+    }
+
+    fn context<'a>(
+        &'a self,
+        input: &'a Json,
+        connection: &'a Connection,
+        key: &'a str,
+    ) -> Context<'a> {
+        Context {
+            input,
+            results: &self.called,
+            config: &connection.config,
+            base_url: connection.base_url.as_deref(),
+            key,
+        }
+    }
+
+    /// Asks the owner to write something down and waits until it is. An owner that lost the run
+    /// is gone, and so is this attempt's right to go on.
+    async fn tell(
+        &self,
+        notes: &mpsc::Sender<Box<Note>>,
+        note: Note,
+        written: oneshot::Receiver<()>,
+    ) -> Result<(), Outcome> {
+        let gone = || refused(Failure::new("run/lost", "the run was taken by somebody else"));
+        notes.send(Box::new(note)).await.map_err(|_| gone())?;
+        written.await.map_err(|_| gone())
+    }
+
+    fn project(&self) -> Arc<Project> {
+        Arc::clone(&self.inner.project.read())
+    }
+
+    /// Providers repeat credentials in their messages; journals and logs must not.
+    fn redacted(&self, outcome: Outcome) -> Outcome {
+        let clean = |mut failure: Failure| {
+            failure.message = redact(&*self.inner.secrets, failure.message);
+            failure.hint = failure.hint.map(|hint| redact(&*self.inner.secrets, hint));
+            failure
+        };
+        match outcome {
+            Outcome::Retry { after_ms, failure } => {
+                Outcome::Retry { after_ms, failure: clean(failure) }
+            }
+            Outcome::Refused { failure } => Outcome::Refused { failure: clean(failure) },
+            Outcome::Unknown { failure } => Outcome::Unknown { failure: clean(failure) },
+            other => other,
+        }
+    }
+
+    fn observe(&self, outcome: &Outcome, report: &Report, started: Instant) {
+        let (name, failure) = match outcome {
+            Outcome::Done { .. } => ("done", None),
+            Outcome::Skipped => ("skipped", None),
+            Outcome::Wait { .. } => ("wait", None),
+            Outcome::Retry { failure, .. } => ("retry", Some(failure)),
+            Outcome::Refused { failure } => ("refused", Some(failure)),
+            Outcome::Unknown { failure } => ("unknown", Some(failure)),
+        };
+        let uses = &self.workflow.steps[self.step].uses;
+        let signals = &self.inner.signals;
+        let labels = StepLabels { adapter: uses.adapter.clone(), action: uses.action.clone() };
+        signals.step_seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
+        let StepLabels { adapter, action } = labels;
+        if let Some(failure) = failure {
+            signals.failed(&adapter, &failure.code);
+        }
+        signals.attempts.get_or_create(&AttemptLabels { adapter, action, outcome: name }).inc();
+        // Steps that call nobody are the cheap ones; they leave their trace in the journal.
+        if report.request.is_some() || failure.is_some() {
+            info!(
+                run = %self.run.id,
+                workflow = self.run.workflow,
+                correlation_id = self.event.correlation,
+                step = self.workflow.steps[self.step].id,
+                attempt = self.attempt,
+                outcome = name,
+                request = report.request,
+                took_ms = report.took_ms,
+                sandbox = report.sandbox,
+                code = failure.map(|failure| failure.code.as_str()),
+                message = failure.map(|failure| failure.message.as_str()),
+                "attempt ended"
+            );
+        }
+    }
+}
+
+/// One call of an action, with what it is made over.
+struct Call<'a> {
+    adapter: &'a Adapter,
+    action: &'a Action,
+    index: usize,
+    connection: &'a Connection,
+    key: &'a str,
+}
+
+fn refused(failure: Failure) -> Outcome {
+    Outcome::Refused { failure }
+}
+
+fn render(
+    step: &postroom_core::definition::Step,
+    scope: &Scope<'_>,
+    limits: Limits,
+) -> Result<String, (String, Fault)> {
+    let rendered = step.with.render(scope, limits);
+    rendered.map_err(|fault| {
+        let fault = fault.under("with");
+        (fault.path, fault.fault)
+    })
+}
+
+fn no_connection(adapter: &Adapter) -> Failure {
+    Failure::new(
+        "workflow/unknown-connection",
+        format!("there is no connection for adapter `{}`", adapter.name),
+    )
+}
+
+fn no_credential(call: &Call<'_>, credential: &str) -> Failure {
+    let name = call.connection.credentials.get(credential).map_or("", String::as_str);
+    Failure::new(
+        "connection/credential-missing",
+        format!(
+            "connection `{}` has no `{credential}` for {}: `{name}` is not set",
+            call.connection.name, call.adapter.title
+        ),
+    )
+    .with_hint(format!("set {name} in the environment or in .env, restart, and redrive"))
+}

@@ -1,0 +1,119 @@
+//! The hot path: a body comes in, an acknowledgement goes out once the event is on disk.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use postroom_core::{Problem, problem};
+use postroom_engine::Source;
+use postroom_engine::source::{MISSING, Takes, Unfit};
+use tracing::{debug, info};
+
+use crate::App;
+use crate::answer::Refusal;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Mounts a source at its path.
+pub(crate) fn route(source: &Arc<Source>) -> Router<Arc<App>> {
+    let mounted = Arc::clone(source);
+    let handler = move |State(app): State<Arc<App>>, request: Request| async move {
+        take(&app, &mounted, request).await
+    };
+    Router::new().route(&source.path, post(handler))
+}
+
+async fn take(app: &App, source: &Source, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match collect(app, body).await {
+        Ok(body) => body,
+        Err(problem) => return refuse(source, problem),
+    };
+    let started = Instant::now();
+    let headers = wanted(app, source, &head.headers);
+    let mut arriving = match source.read(&app.engine, &headers, &body) {
+        Ok(arriving) => arriving,
+        Err(Unfit::Missing) => {
+            debug!(source = source.name, "an envelope without event or payload");
+            let body = format!(r#"{{"error":"{MISSING}"}}"#);
+            return (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, JSON)], body).into_response();
+        }
+        Err(Unfit::Problem(problem)) => return refuse(source, problem),
+    };
+    let name = &app.options.correlation_header;
+    arriving.correlation =
+        headers.into_iter().find(|(known, value)| known == name && !value.is_empty()).map(|h| h.1);
+    match app.engine.ingest(arriving).await {
+        Ok(accepted) => {
+            app.engine.signals().ingest_seconds.observe(started.elapsed().as_secs_f64());
+            let status = if accepted.duplicate { "duplicate" } else { "queued" };
+            acknowledge(app, status, &accepted.correlation)
+        }
+        Err(rejected) => Refusal::from(rejected).into_response(),
+    }
+}
+
+fn acknowledge(app: &App, status: &str, correlation: &str) -> Response {
+    // A correlation id may hold quotes; as JSON text it is safe.
+    let quoted = serde_json::Value::from(correlation);
+    let body = format!(r#"{{"status":"{status}","correlationId":{quoted}}}"#);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if let (Ok(name), Ok(value)) = (
+        HeaderName::from_bytes(app.options.correlation_header.as_bytes()),
+        HeaderValue::from_str(correlation),
+    ) {
+        headers.insert(name, value);
+    }
+    response
+}
+
+fn refuse(source: &Source, problem: Problem) -> Response {
+    info!(source = source.name, code = problem.kind.code, detail = problem.detail, "refused");
+    Refusal(problem).into_response()
+}
+
+/// The headers that the source or we read; a value that is not text cannot be used by any source.
+fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&str, &HeaderValue)| {
+        Some((name.to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    match source.takes {
+        Takes::Webhook { .. } => {
+            headers.iter().filter_map(|(name, value)| text((name.as_str(), value))).collect()
+        }
+        Takes::Envelope { .. } => {
+            let names = ["authorization", "idempotency-key", &app.options.correlation_header];
+            names.into_iter().filter_map(|name| text((name, headers.get(name)?))).collect()
+        }
+    }
+}
+
+async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
+    let limit = app.options.max_body_bytes;
+    let collected =
+        tokio::time::timeout(app.options.body_timeout, Limited::new(body, limit).collect());
+    match collected.await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body is larger than {limit} bytes");
+            Err(Problem::new(&problem::BODY_TOO_LARGE, detail))
+        }
+        Ok(Err(error)) => {
+            Err(Problem::new(&problem::BAD_JSON, format!("the body broke off: {error}")))
+        }
+        Err(_) => {
+            let seconds = app.options.body_timeout.as_secs();
+            let detail = format!("the body did not arrive within {seconds} s");
+            Err(Problem::new(&problem::BODY_TIMEOUT, detail))
+        }
+    }
+}

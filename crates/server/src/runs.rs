@@ -1,0 +1,186 @@
+//! Runs and dead letters over the API: list, show, cancel, redrive, discard; one or by filter.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use postroom_core::run::RunState;
+use postroom_core::{Problem, Run, RunId, problem};
+use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
+use serde_json::{Value, json};
+
+use crate::App;
+use crate::answer::Refusal;
+use crate::api::{Parameters, Wish};
+use crate::views::{List, RunPage, RunView};
+
+/// Runs that one bulk order touches; callers ask again until nothing is left.
+const BULK: usize = 1_000;
+
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/runs", get(list))
+        .route("/runs/{id}", get(show))
+        .route("/runs/{id}/cancel", post(cancel))
+        .route("/runs/{id}/redrive", post(redrive))
+        .route("/dead-letters", get(dead))
+        .route("/dead-letters/count", get(count))
+        .route("/dead-letters/redrive", post(redrive_all))
+        .route("/dead-letters/discard", post(discard_all))
+        .route("/dead-letters/{id}", get(show))
+        .route("/dead-letters/{id}/redrive", post(redrive))
+        .route("/dead-letters/{id}/discard", post(discard))
+}
+
+type Rows = Result<Json<List<RunView>>, Refusal>;
+
+async fn list(State(app): State<Arc<App>>, query: Query<Vec<(String, String)>>) -> Rows {
+    let mut parameters = Parameters::new(query)?;
+    let state = parameters.take("state").map(|text| state(&text)).transpose()?;
+    page(&app, parameters, state).await
+}
+
+async fn dead(State(app): State<Arc<App>>, query: Query<Vec<(String, String)>>) -> Rows {
+    page(&app, Parameters::new(query)?, Some(RunState::Dead)).await
+}
+
+fn state(text: &str) -> Result<RunState, Problem> {
+    RunState::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| {
+        let names: Vec<&str> = RunState::ALL.iter().map(|state| state.name()).collect();
+        let detail = format!("`state` is `{text}`, but must be one of {}", names.join(", "));
+        Problem::new(&problem::BAD_QUERY, detail)
+    })
+}
+
+async fn page(app: &App, mut parameters: Parameters, state: Option<RunState>) -> Rows {
+    let filter = RunFilter {
+        state,
+        workflow: parameters.take("workflow"),
+        event: parameters.parse("event")?,
+        code: parameters.take("code"),
+        before: parameters.parse("cursor")?,
+        limit: parameters.limit()?,
+    };
+    parameters.finish()?;
+    let page = app.engine.runs(filter).await?;
+    let next = page.rows.last().filter(|_| page.more).map(|(run, _)| run.id.to_string());
+    let view = |(run, correlation)| RunView { run, correlation };
+    Ok(Json(List { data: page.rows.into_iter().map(view).collect(), next }))
+}
+
+fn parse(id: &str) -> Result<RunId, Problem> {
+    id.parse()
+        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::new(&problem::NOT_FOUND, format!("there is no run {id}"))
+}
+
+async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<RunPage>, Refusal> {
+    let details = app.engine.run(parse(&id)?).await?;
+    Ok(Json(details.ok_or_else(|| missing(&id))?.into()))
+}
+
+async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Run>, Refusal> {
+    order(&app, &id, Command::Cancel, &Wish::read(&body)?, None).await
+}
+
+async fn discard(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Run>, Refusal> {
+    order(&app, &id, Command::Cancel, &Wish::read(&body)?, Some(RunState::Dead)).await
+}
+
+async fn redrive(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Run>, Refusal> {
+    let wish = Wish::read(&body)?;
+    let mut definition = None;
+    if wish.newest()? {
+        let details = app.engine.run(parse(&id)?).await?.ok_or_else(|| missing(&id))?;
+        let newest = app.engine.newest(&details.run).await?;
+        definition = Some(newest.map_err(|why| Problem::new(&problem::CONFLICT, why))?);
+    }
+    order(&app, &id, Command::Redrive { definition }, &wish, None).await
+}
+
+/// Carries an order out, if the run is in the state it is meant for.
+async fn order(
+    app: &App,
+    id: &str,
+    command: Command,
+    wish: &Wish,
+    only: Option<RunState>,
+) -> Result<Json<Run>, Refusal> {
+    let run = parse(id)?;
+    if let Some(only) = only {
+        let details = app.engine.run(run).await?.ok_or_else(|| missing(id))?;
+        if details.run.state != only {
+            return Err(conflict(&details.run).into());
+        }
+    }
+    match app.engine.order(run, command, wish.actor(), wish.note.as_deref()).await? {
+        Ordered::Done(run) => Ok(Json(*run)),
+        Ordered::Refused(run) => Err(conflict(&run).into()),
+        Ordered::Missing => Err(missing(id).into()),
+    }
+}
+
+fn conflict(run: &Run) -> Problem {
+    Problem::new(&problem::CONFLICT, format!("{} is {}", run.id, run.state.name()))
+}
+
+async fn count(
+    State(app): State<Arc<App>>,
+    query: Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, Refusal> {
+    let mut parameters = Parameters::new(query)?;
+    let (workflow, code) = (parameters.take("workflow"), parameters.take("code"));
+    parameters.finish()?;
+    let selection = Selection { state: Some(RunState::Dead), workflow, code };
+    Ok(Json(json!({ "count": app.engine.count(&selection, 1_000_000).await? })))
+}
+
+async fn redrive_all(
+    State(app): State<Arc<App>>,
+    body: Bytes,
+) -> Result<Json<BulkProgress>, Refusal> {
+    order_all(&app, Command::Redrive { definition: None }, &body).await
+}
+
+async fn discard_all(
+    State(app): State<Arc<App>>,
+    body: Bytes,
+) -> Result<Json<BulkProgress>, Refusal> {
+    order_all(&app, Command::Cancel, &body).await
+}
+
+async fn order_all(
+    app: &App,
+    command: Command,
+    body: &[u8],
+) -> Result<Json<BulkProgress>, Refusal> {
+    let wish = Wish::read(body)?;
+    let newest = wish.newest()?;
+    let limit = wish.limit.unwrap_or(BULK).clamp(1, BULK);
+    let (workflow, code) = (wish.workflow.clone(), wish.code.clone());
+    let selection = Selection { state: Some(RunState::Dead), workflow, code };
+    let note = wish.note.as_deref();
+    let progress =
+        app.engine.order_all(&selection, command, newest, wish.actor(), note, limit).await?;
+    Ok(Json(progress))
+}

@@ -1,0 +1,102 @@
+//! The JSON shapes of the API. Fields are only ever added; times are milliseconds since 1970.
+
+use postroom_core::trigger::Near;
+use postroom_core::{Entry, Event, Json, Run};
+use postroom_engine::{EventDetails, EventRow, RunDetails};
+use serde::Serialize;
+
+/// One page of a list.
+#[derive(Serialize)]
+pub(crate) struct List<T> {
+    pub data: Vec<T>,
+    /// Send it back as `cursor` for the page after this one; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A run as it is listed.
+#[derive(Serialize)]
+pub(crate) struct RunView {
+    #[serde(flatten)]
+    pub run: Run,
+    pub correlation: String,
+}
+
+/// A run with everything that belongs to it.
+#[derive(Serialize)]
+pub(crate) struct RunPage {
+    #[serde(flatten)]
+    run: Run,
+    correlation: String,
+    event_type: String,
+    event_source: String,
+    event_data: Json,
+    journal: Vec<Entry>,
+    /// The last step's output, for a run that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<Json>,
+}
+
+impl From<RunDetails> for RunPage {
+    fn from(details: RunDetails) -> Self {
+        let succeeded = details.run.state == postroom_core::run::RunState::Succeeded;
+        let done = |entry: &&Entry| entry.kind == postroom_core::journal::Kind::Done;
+        let output = details.journal.iter().rev().find(done).and_then(|entry| entry.output.clone());
+        Self {
+            correlation: details.event.correlation.clone(),
+            event_type: details.event.kind.clone(),
+            event_source: details.event.source.clone(),
+            event_data: details.event.data.clone(),
+            journal: details.journal,
+            output: output.filter(|_| succeeded),
+            run: details.run,
+        }
+    }
+}
+
+/// An event as it is listed, without its data.
+#[derive(Serialize)]
+pub(crate) struct EventView {
+    id: postroom_core::EventId,
+    source: String,
+    r#type: String,
+    time_ms: i64,
+    received_ms: i64,
+    correlation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// How many runs it started.
+    runs: u32,
+}
+
+impl From<EventRow> for EventView {
+    fn from(row: EventRow) -> Self {
+        let event = row.event;
+        Self {
+            id: event.id,
+            source: event.source,
+            r#type: event.kind,
+            time_ms: event.time_ms,
+            received_ms: event.received_ms,
+            correlation: event.correlation,
+            key: event.key,
+            runs: row.routed,
+        }
+    }
+}
+
+/// An event with what became of it.
+#[derive(Serialize)]
+pub(crate) struct EventPage {
+    #[serde(flatten)]
+    event: Event,
+    runs: Vec<Run>,
+    /// Workflows that it did not start although it came near, and why.
+    near: Vec<Near>,
+}
+
+impl From<EventDetails> for EventPage {
+    fn from(details: EventDetails) -> Self {
+        Self { event: details.event, runs: details.runs, near: details.near }
+    }
+}
