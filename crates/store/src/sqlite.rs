@@ -30,6 +30,8 @@ mod prune;
 mod read;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use memory::Keys;

@@ -63,6 +63,8 @@ pub(super) fn apply(
             tables.bury(*id, reason, *now_ms)?;
             Applied::Done
         }
+        #[cfg(test)]
+        Request::Execute(sql, _) => unreachable!("{sql} goes alone"),
     })
 }
 
@@ -369,6 +371,8 @@ pub(super) fn settle(
             Some(deliver(answer, Ok(counted)))
         }
         (Request::Define(.., answer), Applied::Done) => Some(deliver(answer, Ok(()))),
+        #[cfg(test)]
+        (Request::Execute(_, answer), Applied::Done) => Some(deliver(answer, Ok(()))),
         (Request::Reap(_, answer), Applied::Reaped(reaped)) => {
             let count = reaped.len() as u64;
             *due |= count > 0;
@@ -461,5 +465,7 @@ pub(super) fn refuse(request: Request, error: &Error) -> Deliver {
         Request::Define(.., answer) => deliver(answer, Err(error)),
         Request::Reap(_, answer) | Request::Prune(_, _, answer) => deliver(answer, Err(error)),
         Request::Bury(..) => Box::new(|| ()),
+        #[cfg(test)]
+        Request::Execute(_, answer) => deliver(answer, Err(error)),
     }
 }

@@ -32,6 +32,9 @@ pub(super) enum Request {
     Prune(Retention, i64, Answer<u64>),
     /// A run whose row cannot be read is put among the dead letters, so that it blocks nobody.
     Bury(RunId, String, i64),
+    /// SQL outside of any transaction, for tests that take the disk away.
+    #[cfg(test)]
+    Execute(&'static str, Answer<()>),
 }
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -147,6 +150,11 @@ impl Writer {
 
     /// Applies a group in one transaction.
     fn write(&mut self, group: &[Request]) -> Result<Vec<Applied>, Error> {
+        #[cfg(test)]
+        if let [Request::Execute(sql, _)] = group {
+            self.connection.execute_batch(sql).map_err(failed)?;
+            return Ok(vec![Applied::Done]);
+        }
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

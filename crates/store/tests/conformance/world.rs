@@ -1,6 +1,7 @@
 //! A store under test with a clock held still, and short ways to say what a case needs.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,6 +39,8 @@ pub trait Backend {
     /// Opens the store, again if it was open before: what was acknowledged is there, owners are
     /// lost.
     fn open(&mut self, hints: Arc<Hints>, now_ms: i64) -> Arc<dyn Store>;
+    /// Where it keeps its data, if it has a place.
+    fn folder(&self) -> Option<&Path>;
 }
 
 /// The oracle. It outlives its closing; its owners do not.
@@ -50,6 +53,9 @@ impl Backend for InMemory {
         model.lose_owners(now_ms);
         model
     }
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// The embedded store in a folder of its own.
@@ -59,11 +65,17 @@ impl OnDisk {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 impl Backend for OnDisk {
     fn open(&mut self, hints: Arc<Hints>, now_ms: i64) -> Arc<dyn Store> {
         Arc::new(Sqlite::open(self.0.path(), hints, now_ms).unwrap())
+    }
+    fn folder(&self) -> Option<&Path> {
+        Some(self.0.path())
     }
 }
 
@@ -94,8 +106,28 @@ impl World {
 
     /// Drops the store and opens it again, a second later.
     pub fn reopen(&mut self) {
-        self.store = None;
         self.now_ms += 1_000;
+        self.reopen_now();
+    }
+
+    /// Drops the store.
+    pub fn close(&mut self) {
+        self.store = None;
+    }
+
+    /// Where the store keeps its data.
+    pub fn folder(&self) -> &Path {
+        self.backend.folder().unwrap()
+    }
+
+    /// Makes its runtime the present one.
+    pub fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    /// Drops the store and opens it again.
+    pub fn reopen_now(&mut self) {
+        self.close();
         let _inside = self.runtime.enter();
         self.store = Some(self.backend.open(Arc::clone(&self.hints), self.now_ms));
     }
