@@ -65,8 +65,8 @@ impl Engine {
         match self.inner.definitions.get(&self.inner, run.definition).await? {
             Ok(current) if !current.same_steps(newest) && !run.steps.is_empty() => {
                 Ok(Err(format!(
-                    "workflow `{}` has other steps now than when {} started; redrive it on the same \
-                 version, or replay its event",
+                    "workflow `{}` has other steps now than when {} started; redrive it on the \
+                 same version, or replay its event",
                     run.workflow, run.id
                 )))
             }

@@ -145,7 +145,9 @@ impl Owner {
                         return;
                     }
                 }
-                () = self.inner.clock.sleep_until(next_due_ms) => effects = self.advance(Input::Tick),
+                () = self.inner.clock.sleep_until(next_due_ms) => {
+                    effects = self.advance(Input::Tick);
+                }
                 () = self.heartbeat() => {
                     if !self.extend().await {
                         return;

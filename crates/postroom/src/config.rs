@@ -1,6 +1,7 @@
 //! Configuration: one YAML file, read once. Variables are put in after parsing, so that a value
 //! can never change the structure; every key is enforced, warned of, or refused.
 
+mod accounts;
 mod env;
 mod sections;
 

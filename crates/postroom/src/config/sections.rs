@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use postroom_core::definition::Defaults;
 use postroom_core::retry::Backoff;
-use postroom_core::yaml::{Fields, Node, Source, Value, to_json};
+use postroom_core::yaml::{Fields, Node, Source, Value};
 use postroom_core::{Json, Problem, problem};
 
 use super::Environment;
@@ -81,11 +81,11 @@ pub(crate) struct ConnectionEntry {
     pub limit: Option<(u32, u64)>,
 }
 
-struct Reader<'s, 't> {
-    source: &'s mut Source<'t>,
+pub(super) struct Reader<'s, 't> {
+    pub(super) source: &'s mut Source<'t>,
     environment: &'s Environment,
     warnings: &'s mut Vec<String>,
-    config: Config,
+    pub(super) config: Config,
 }
 
 /// Reads every section. Usable only if the source has no problems afterwards.
@@ -145,7 +145,7 @@ impl Reader<'_, '_> {
     }
 
     /// Text with its variables put in.
-    fn filled(&mut self, node: &Node, path: &str) -> Option<String> {
+    pub(super) fn filled(&mut self, node: &Node, path: &str) -> Option<String> {
         let text = self.source.text(node, path)?;
         match self.environment.fill(text) {
             Ok(text) => Some(text),
@@ -160,12 +160,12 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn text(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<String> {
+    pub(super) fn text(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<String> {
         let path = fields.path_of(name);
         fields.take(name).and_then(|node| self.filled(node, &path))
     }
 
-    fn int(
+    pub(super) fn int(
         &mut self,
         fields: &mut Fields<'_>,
         name: &'static str,
@@ -264,123 +264,6 @@ impl Reader<'_, '_> {
             self.config.defaults.retry.delay_ms = u64::try_from(ms).unwrap_or(0);
         }
         fields.finish(self.source);
-    }
-
-    fn adapters(&mut self, node: &Node) {
-        let Some(items) = self.source.list(node, "adapters") else { return };
-        for (index, item) in items.iter().enumerate() {
-            self.adapter(item, &format!("adapters[{index}]"));
-        }
-    }
-
-    /// An entry mounts its endpoint and makes a connection of its name.
-    fn adapter(&mut self, node: &Node, path: &str) {
-        let Some(mut fields) = self.source.map(node, path) else { return };
-        let at = fields.at;
-        let name = self.text(&mut fields, "name");
-        let provider = self.text(&mut fields, "provider");
-        let endpoint = self.text(&mut fields, "endpoint");
-        let idempotency = fields.path_of("idempotency");
-        if let Some(node) = fields.take("idempotency")
-            && self.source.bool(node, &idempotency) == Some(false)
-        {
-            let detail = format!("`{idempotency}` cannot be false: keys are always sent");
-            self.source.report(Problem::new(&problem::UNSUPPORTED, detail), node.at);
-        }
-        let connection = self.connection_fields(&mut fields);
-        fields.finish(self.source);
-        let (Some(name), Some(provider)) = (name, provider) else {
-            let detail = format!("`{path}` needs `name` and `provider`");
-            self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
-            return;
-        };
-        if let Some(path) = endpoint {
-            self.endpoint(&path, at);
-            let (name, provider) = (name.clone(), provider.clone());
-            self.config.sources.push(SourceEntry { name, provider, path });
-        }
-        self.add_connection(ConnectionEntry { name, provider, ..connection }, at);
-    }
-
-    fn endpoint(&mut self, path: &str, at: postroom_core::yaml::At) {
-        let fits = path.starts_with('/')
-            && path.len() <= 200
-            && path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
-        let taken = ["/", "/healthz", "/readyz", "/api/webhooks/ingest"].contains(&path)
-            || path.starts_with("/api/v1")
-            || self.config.metrics.as_deref() == Some(path)
-            || self.config.sources.iter().any(|source| source.path == path);
-        if !fits {
-            let detail = format!("`{path}` is no path to mount a source at");
-            let hint = "write for example /api/webhooks/stripe";
-            self.source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), at);
-        } else if taken {
-            let detail = format!("{path} is taken");
-            self.source.report(Problem::new(&problem::DUPLICATE_NAME, detail), at);
-        }
-    }
-
-    fn connections(&mut self, node: &Node) {
-        let Some(fields) = self.source.map(node, "connections") else { return };
-        for (key, node) in fields.all() {
-            let path = format!("connections.{}", key.name);
-            let Some(mut fields) = self.source.map(node, &path) else { continue };
-            let provider = fields.need(self.source, "provider");
-            let provider = provider.and_then(|node| self.filled(node, &path));
-            let entry = self.connection_fields(&mut fields);
-            fields.finish(self.source);
-            if let Some(provider) = provider {
-                let name = key.name.clone();
-                self.add_connection(ConnectionEntry { name, provider, ..entry }, key.at);
-            }
-        }
-    }
-
-    fn add_connection(&mut self, entry: ConnectionEntry, at: postroom_core::yaml::At) {
-        if self.config.connections.iter().any(|known| known.name == entry.name) {
-            let detail = format!("two connections are called `{}`", entry.name);
-            self.source.report(Problem::new(&problem::DUPLICATE_NAME, detail), at);
-        }
-        self.config.connections.push(entry);
-    }
-
-    fn connection_fields(&mut self, fields: &mut Fields<'_>) -> ConnectionEntry {
-        let base_url = self.text(fields, "baseUrl").filter(|url| !url.is_empty());
-        let mut credentials = BTreeMap::new();
-        let path = fields.path_of("credentials");
-        if let Some(names) = fields.take("credentials").and_then(|n| self.source.map(n, &path)) {
-            for (key, node) in names.all() {
-                let path = format!("{path}.{}", key.name);
-                if let Some(name) = self.source.text(node, &path) {
-                    credentials.insert(key.name.clone(), name.to_owned());
-                }
-            }
-        }
-        let config = fields.take("config").map(to_json);
-        let config = config.and_then(|config| Json::from_serialize(&config).ok());
-        let path = fields.path_of("rateLimit");
-        let limit = fields.take("rateLimit").and_then(|node| self.rate_limit(node, &path));
-        ConnectionEntry {
-            name: String::new(),
-            provider: String::new(),
-            base_url,
-            credentials,
-            config: config.unwrap_or_else(Json::null),
-            limit,
-        }
-    }
-
-    fn rate_limit(&mut self, node: &Node, path: &str) -> Option<(u32, u64)> {
-        let mut fields = self.source.map(node, path)?;
-        let at = fields.at;
-        let requests = self.int(&mut fields, "maxRequests", (1, 1_000_000));
-        let window_ms = self.int(&mut fields, "windowMs", (1, 31 * 86_400_000));
-        fields.finish(self.source);
-        if requests.is_none() || window_ms.is_none() {
-            let detail = format!("`{path}` needs `maxRequests` and `windowMs`");
-            self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
-        }
-        Some((u32::try_from(requests?).ok()?, u64::try_from(window_ms?).ok()?))
     }
 
     fn observability(&mut self, node: &Node) {
