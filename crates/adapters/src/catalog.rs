@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use postroom_core::Problem;
 use postroom_core::definition::ActionRef;
-use postroom_expr::nearest;
 use postroom_core::problem;
+use postroom_expr::nearest;
 
 use crate::adapter::{Action, Adapter};
 use crate::manifest;

@@ -12,9 +12,9 @@ mod webhook;
 
 use std::sync::Arc;
 
-use postroom_expr::nearest;
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{Fields, Node, Source};
+use postroom_expr::nearest;
 
 use self::names::Names;
 use crate::adapter::{Adapter, Credential, Provider, RateLimit, SecretHeader};
@@ -106,9 +106,10 @@ fn line(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// The address of a page, or a page of ours below `docs/`.
 fn link(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
     let text = line(source, node, path)?;
-    if text.starts_with("https://") || text.starts_with("http://") {
+    if ["https://", "http://", "docs/"].iter().any(|start| text.starts_with(start)) {
         return Some(text);
     }
     bad(source, node, format!("`{path}` is `{text}`, which is no link"), None);

@@ -3,9 +3,9 @@
 //! Owns the list of keywords. A schema with any other keyword is refused when it is read, because a
 //! constraint that is not enforced would be a promise not kept.
 
-use postroom_expr::nearest;
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{Node, Source, Value as Yaml, to_json};
+use postroom_expr::nearest;
 use postroom_expr::{JsonView, Kind, Number};
 use serde_json::Value;
 

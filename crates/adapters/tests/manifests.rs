@@ -1,5 +1,7 @@
 //! Every built-in manifest, walked: what it records must come out as it says.
 
+#![allow(clippy::unwrap_used)]
+
 use postroom_adapters::{Catalog, Context, MANIFESTS, Planned};
 use postroom_core::definition::ActionRef;
 use postroom_core::{Json, Outcome};
@@ -20,7 +22,8 @@ fn each_manifest_is_complete_and_does_what_it_records() {
     let catalog = catalog();
     assert_eq!(catalog.adapters().count(), MANIFESTS.len());
     for adapter in catalog.adapters() {
-        assert!(adapter.docs_url.starts_with("https://"), "{}", adapter.name);
+        let ours = adapter.docs_url == "docs/adapters.md";
+        assert!(ours || adapter.docs_url.starts_with("https://"), "{}", adapter.name);
         assert!(!adapter.actions.is_empty(), "{}", adapter.name);
         for action in &adapter.actions {
             assert_eq!(action.rehearse(), [""; 0], "{action}");
@@ -123,4 +126,21 @@ fn the_newest_version_is_the_default_and_a_users_manifest_overrides() {
     assert_eq!(catalog.adapter("slack").unwrap().title, "Mine");
     assert!(catalog.add("adapters/slack.yaml", "adapter: slack").is_err());
     assert_eq!(catalog.adapter("slack").unwrap().title, "Mine");
+}
+
+#[test]
+fn the_provider_of_the_documentation_is_one_short_file_that_works() {
+    let page = include_str!("../../../docs/adapters.md");
+    let text = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(text.lines().count() <= 60);
+    let mut catalog = Catalog::default();
+    catalog.add("docs/adapters.md", text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let (adapter, action) = catalog.action(&uses("ntfy", "publish", None)).unwrap();
+    assert_eq!(action.rehearse(), [""; 0]);
+    let webhook = page.split("```yaml\n").nth(2).unwrap().split("```").next().unwrap();
+    let credentials = "  webhook_secret: { env: NTFY_SECRET, summary: Secret. }\nauth:";
+    let text = text.replace("auth:", credentials) + webhook;
+    catalog.add("docs/adapters.md", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(catalog.adapter("ntfy").unwrap().webhook.is_some());
+    assert!(adapter.webhook.is_none());
 }

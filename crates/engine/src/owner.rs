@@ -10,7 +10,7 @@ use postroom_core::run::{self, Effect, Input, Report, RunState, advance};
 use postroom_core::{Entry, Event, Json, Run, Workflow};
 use postroom_store::{Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{info, warn};
 
 use crate::Inner;
 use crate::signals::{DeadLabels, RunLabels};
@@ -56,14 +56,7 @@ pub(crate) async fn run(inner: Arc<Inner>, lease: Lease, place: Place) {
         // The lease ends by itself and the run comes back.
         Err(error) => return warn!(run = %lease.run.id, %error, "cannot read a definition"),
     };
-    let span = info_span!(
-        "run",
-        run = %lease.run.id,
-        workflow = lease.run.workflow,
-        correlation_id = lease.event.correlation,
-    );
-    let owner = Owner::new(inner, workflow, lease);
-    owner.work(place).instrument(span).await;
+    Owner::new(inner, workflow, lease).work(place).await;
 }
 
 impl Owner {
@@ -109,6 +102,8 @@ impl Owner {
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
+                // Most attempts end at once; the timers behind them are then never armed.
+                biased;
                 Some(ended) = attempts.next() => {
                     if let postroom_core::Outcome::Done { output } = &ended.outcome {
                         self.outputs[ended.step] = Some(output.clone());
@@ -179,21 +174,27 @@ impl Owner {
     async fn write(&mut self) -> Result<(), Lost> {
         let entries = std::mem::take(&mut self.entries);
         loop {
-            let transition = Transition {
-                run: self.run.clone(),
-                fence: self.fence,
-                entries: entries.clone(),
-                emits: Vec::new(),
-            };
+            let (run, fence, entries) = (self.run.clone(), self.fence, entries.clone());
+            let transition = Transition { run, fence, entries, emits: Vec::new() };
             match self.inner.store.commit(vec![transition]).await.map(|mut c| c.pop()) {
                 Ok(Some(Committed::Written)) => return Ok(()),
                 Ok(_) => {
-                    info!("the run was taken by somebody else; what it was doing is not written");
+                    info!(
+                        run = %self.run.id,
+                        workflow = self.run.workflow,
+                        correlation_id = self.event.correlation,
+                        "the run was taken by somebody else; what it was doing is not written"
+                    );
                     return Err(Lost);
                 }
                 Err(Error::Closed) => return Err(Lost),
                 Err(error) => {
-                    warn!(%error, "cannot write the run down; trying again");
+                    warn!(
+                        run = %self.run.id,
+                        correlation_id = self.event.correlation,
+                        %error,
+                        "cannot write the run down; trying again"
+                    );
                     let _ = self.extend().await;
                     self.inner.clock.sleep_until(self.inner.clock.now_ms() + 500).await;
                 }
@@ -211,20 +212,20 @@ impl Owner {
                 RunLabels { workflow: self.run.workflow.clone(), state: self.run.state.name() };
             signals.runs_finished.get_or_create(&labels).inc();
         }
-        match (&self.run.failure, self.run.state) {
-            (Some(failure), RunState::Dead) => {
-                let workflow = self.run.workflow.clone();
-                let labels = DeadLabels { workflow, reason: failure.reason.name() };
-                signals.dead_letters.get_or_create(&labels).inc();
-                warn!(
-                    step = failure.step,
-                    reason = failure.reason.name(),
-                    code = failure.failure.code,
-                    "the run is a dead letter: {}",
-                    failure.failure.message
-                );
-            }
-            (_, state) => debug!(state = state.name(), due_ms = self.run.due_ms, "given back"),
+        if let (Some(failure), RunState::Dead) = (&self.run.failure, self.run.state) {
+            let workflow = self.run.workflow.clone();
+            let labels = DeadLabels { workflow, reason: failure.reason.name() };
+            signals.dead_letters.get_or_create(&labels).inc();
+            warn!(
+                run = %self.run.id,
+                workflow = self.run.workflow,
+                correlation_id = self.event.correlation,
+                step = failure.step,
+                reason = failure.reason.name(),
+                code = failure.failure.code,
+                "the run is a dead letter: {}",
+                failure.failure.message
+            );
         }
     }
 

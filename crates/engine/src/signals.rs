@@ -129,7 +129,12 @@ impl Signals {
         );
         r.register("attempts", "Attempts of steps, by outcome", signals.attempts.clone());
         r.register("failures", "Failed attempts, by failure code", signals.failures.clone());
-        r.register_with_unit("step", "Time an attempt took", Unit::Seconds, signals.step_seconds.clone());
+        r.register_with_unit(
+            "step",
+            "Time an attempt took",
+            Unit::Seconds,
+            signals.step_seconds.clone(),
+        );
         r.register("runs_finished", "Runs that ended, by state", signals.runs_finished.clone());
         r.register("dead_letters", "Runs that died, by reason", signals.dead_letters.clone());
         r.register_collector(Box::new(StoreCollector { stats }));
@@ -185,7 +190,13 @@ impl Collector for StoreCollector {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, metric)?)?;
         }
-        histogram(&mut encoder, "store_group_size", "Requests in one commit", &stats.group_size, 1.0)?;
+        histogram(
+            &mut encoder,
+            "store_group_size",
+            "Requests in one commit",
+            &stats.group_size,
+            1.0,
+        )?;
         let help = "Time one commit took, in seconds";
         histogram(&mut encoder, "store_commit_seconds", help, &stats.commit_us, 1e6)
     }

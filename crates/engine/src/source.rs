@@ -78,7 +78,8 @@ impl Source {
             return None;
         }
         let detail = format!("source `{}` at {} has no signing secret", self.name, self.path);
-        let hint = format!("set {} in the environment or in .env, then restart", names.join(" or "));
+        let hint =
+            format!("set {} in the environment or in .env, then restart", names.join(" or "));
         Some(Problem::new(&problem::SOURCE_OFF, detail).hint(hint))
     }
 

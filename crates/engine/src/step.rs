@@ -158,7 +158,8 @@ impl Attempt {
         };
         self.wait_for_limit(call).await?;
         let key = request.idempotency_key.as_deref().unwrap_or("none");
-        report.request = Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
+        report.request =
+            Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
         if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
             let (written, done) = oneshot::channel();
             self.tell(notes, Note::Intent { step: self.step, written }, done).await?;
@@ -205,8 +206,7 @@ impl Attempt {
         let place = self.step * 1000 + call.index;
         loop {
             let now_ms = clock.now_ms();
-            let due_ms =
-                self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
+            let due_ms = self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
             if due_ms <= now_ms {
                 return Ok(());
             }
@@ -287,6 +287,9 @@ impl Attempt {
         // Steps that call nobody are the cheap ones; they leave their trace in the journal.
         if report.request.is_some() || failure.is_some() {
             info!(
+                run = %self.run.id,
+                workflow = self.run.workflow,
+                correlation_id = self.event.correlation,
                 step = self.workflow.steps[self.step].id,
                 attempt = self.attempt,
                 outcome = name,

@@ -43,9 +43,8 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Loaded, Vec<Problem>> {
     let name = path.display().to_string();
     let mut source = Source::new(&name, &text);
     let mut warnings = Vec::new();
-    let config = source
-        .parse()
-        .map(|root| sections::read(&mut source, &root, &environment, &mut warnings));
+    let config =
+        source.parse().map(|root| sections::read(&mut source, &root, &environment, &mut warnings));
     match config {
         Some(config) if source.problems.is_empty() => {
             Ok(Loaded { config, folder, environment, warnings })

@@ -41,7 +41,8 @@ impl Home {
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let token = AdminToken::from_hex(&text);
-                let why = || format!("{} holds no token hash; remove it for a new token", path.display());
+                let why =
+                    || format!("{} holds no token hash; remove it for a new token", path.display());
                 Ok((token.with_context(why)?, None))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -78,8 +79,8 @@ impl Home {
     /// There is no note, or it cannot be read.
     pub fn read_server_file(&self) -> anyhow::Result<ServerFile> {
         let path = self.server_file();
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is not ours", path.display()))
     }
 

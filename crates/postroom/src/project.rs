@@ -85,9 +85,8 @@ fn yaml_files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
             return Vec::new();
         }
     };
-    let yaml = |path: &PathBuf| {
-        path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml")
-    };
+    let yaml =
+        |path: &PathBuf| path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml");
     let mut files: Vec<PathBuf> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(yaml).collect();
     files.sort();
@@ -201,8 +200,7 @@ fn connection(
     for (credential, name) in &entry.credentials {
         if connection.credentials.insert(credential.clone(), name.clone()).is_none() {
             let known: Vec<&str> = adapter.credentials.iter().map(|c| c.name.as_str()).collect();
-            let detail =
-                format!("connection `{}` has no credential `{credential}`", entry.name);
+            let detail = format!("connection `{}` has no credential `{credential}`", entry.name);
             let hint = format!("known: {}", known.join(", "));
             problems.push(Problem::new(&problem::UNKNOWN_KEY, detail).hint(hint));
         }

@@ -83,7 +83,8 @@ pub(crate) async fn open(asked: &Asked) -> Result<Opened, Failed> {
     let home = home(&loaded, asked.data.as_ref());
     let bell = Arc::new(Bell::default());
     let clock = Arc::new(SystemClock);
-    let store = Sqlite::open(&home.0, Arc::clone(&bell) as _, clock.now_ms()).map_err(store_failed)?;
+    let store =
+        Sqlite::open(&home.0, Arc::clone(&bell) as _, clock.now_ms()).map_err(store_failed)?;
     let parts = Parts {
         store: Arc::new(store),
         bell,

@@ -27,8 +27,8 @@ struct Document<'a> {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let problem = self.0;
-        let status = StatusCode::from_u16(problem.kind.status)
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let document = Document {
             r#type: format!("/docs/problems#{}", problem.kind.code.replace('/', "-")),
             title: problem.kind.title,

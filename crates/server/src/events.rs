@@ -42,7 +42,8 @@ async fn list(
 }
 
 fn parse(id: &str) -> Result<EventId, Problem> {
-    id.parse().map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
+    id.parse()
+        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
 }
 
 fn missing(id: &str) -> Problem {

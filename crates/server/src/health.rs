@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use postroom_core::run::RunState;
 
-use crate::{AdminToken, App};
 use crate::answer::Refusal;
+use crate::{AdminToken, App};
 
 /// 200 as long as the process answers at all.
 pub(crate) async fn alive() -> &'static str {

@@ -72,7 +72,8 @@ async fn page(app: &App, mut parameters: Parameters, state: Option<RunState>) ->
 }
 
 fn parse(id: &str) -> Result<RunId, Problem> {
-    id.parse().map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
+    id.parse()
+        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
 }
 
 fn missing(id: &str) -> Problem {

@@ -24,7 +24,8 @@ impl EventFilter {
     /// Whether an event fits, paging aside.
     #[must_use]
     pub fn fits(&self, event: &Event, routed: u32) -> bool {
-        let same = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
+        let same =
+            |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
         same(&self.kind, &event.kind)
             && same(&self.source, &event.source)
             && same(&self.correlation, &event.correlation)

@@ -164,7 +164,9 @@ impl State {
                 Run { definition, ..run }.redrive(&order.actor, note, order.now_ms)
             }
         };
-        let Some((run, entry)) = changed else { return Ordered::Refused(Box::new(row.run.clone())) };
+        let Some((run, entry)) = changed else {
+            return Ordered::Refused(Box::new(row.run.clone()));
+        };
         row.run = run;
         row.journal.push(entry);
         row.held = None;
@@ -234,7 +236,8 @@ impl State {
         }
         if let Some(before_ms) = before_ms {
             let old = |id: &RunId| self.runs[id].run.finished_ms.is_some_and(|at| at < before_ms);
-            let ids: Vec<RunId> = of_class(self).into_iter().filter(old).take(limit as usize).collect();
+            let ids: Vec<RunId> =
+                of_class(self).into_iter().filter(old).take(limit as usize).collect();
             for id in ids {
                 self.runs.remove(&id);
             }
@@ -313,7 +316,9 @@ impl Store for Model {
     fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>> {
         self.with(|state| match hashes.is_empty() {
             true => state.definitions.values().cloned().collect(),
-            false => hashes.iter().filter_map(|hash| state.definitions.get(hash).cloned()).collect(),
+            false => {
+                hashes.iter().filter_map(|hash| state.definitions.get(hash).cloned()).collect()
+            }
         })
     }
     fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>> {
@@ -344,7 +349,8 @@ impl Store for Model {
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>> {
         self.with(|state| {
             let older = |id: &RunId| filter.before.is_none_or(|before| *id < before);
-            let rows = state.runs.iter().rev().filter(|(id, row)| older(id) && filter.fits(&row.run));
+            let rows =
+                state.runs.iter().rev().filter(|(id, row)| older(id) && filter.fits(&row.run));
             let correlation = |run: &Run| state.events[&run.event].0.correlation.clone();
             page(rows.map(|(_, row)| (row.run.clone(), correlation(&row.run))), filter.limit)
         })

@@ -125,15 +125,17 @@ impl Schedule {
                     continue;
                 }
                 line.active += 1;
-                if line.parked.peek().is_some_and(|next| next.gate.is_some_and(|g| line.active < g.1))
+                if line
+                    .parked
+                    .peek()
+                    .is_some_and(|next| next.gate.is_some_and(|g| line.active < g.1))
                 {
                     self.waiting.extend(line.parked.pop());
                 }
             }
             self.fence += 1;
             let fence = Fence(self.fence);
-            let held =
-                Held { fence, until_ms, gate: waiting.gate, stored: waiting.state, rows: 0 };
+            let held = Held { fence, until_ms, gate: waiting.gate, stored: waiting.state, rows: 0 };
             self.held.insert(waiting.id, held);
             claimed.push((waiting, fence));
         }

@@ -87,7 +87,8 @@ impl Sqlite {
         std::fs::create_dir_all(folder).map_err(|e| io_failed("cannot make", folder, &e))?;
         let lock = lock(folder)?;
         let path = folder.join("postroom.db");
-        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut connection =
+            connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         schema::migrate(&mut connection)?;
         let epoch = u64::try_from(now_ms / 1000).unwrap_or(0);
         let shared = Arc::new(Shared {
@@ -149,7 +150,11 @@ impl Sqlite {
         done.await.map_err(|error| Error::Unavailable { reason: error.to_string() })?
     }
 
-    async fn lease(&self, claimed: Vec<(Waiting, Fence)>, now_ms: i64) -> Result<Vec<Lease>, Error> {
+    async fn lease(
+        &self,
+        claimed: Vec<(Waiting, Fence)>,
+        now_ms: i64,
+    ) -> Result<Vec<Lease>, Error> {
         let mut leases = Vec::with_capacity(claimed.len());
         let mut stored = Vec::new();
         for (waiting, fence) in claimed {
@@ -254,8 +259,8 @@ fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    let connection =
-        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection
         .execute_batch(

@@ -1,9 +1,9 @@
 //! What the expressions of one place may read. A root, an input or a call that is not there is a
 //! problem of the manifest, told before anything runs.
 
-use postroom_expr::nearest;
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{At, Node, Source};
+use postroom_expr::nearest;
 use postroom_expr::{Expr, Mapping, Read, Template};
 use serde_json::Value;
 

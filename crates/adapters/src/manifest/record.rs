@@ -2,9 +2,9 @@
 //! stand; there are no expressions in them.
 
 use postroom_core::Json;
-use postroom_expr::nearest;
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{Fields, Node, Source, Value, to_json};
+use postroom_expr::nearest;
 
 use super::{bad, choice, line, optional};
 use crate::adapter::{Call, Example, Expected, RecordedFailure};

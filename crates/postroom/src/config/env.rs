@@ -15,7 +15,10 @@ impl Environment {
     ///
     /// # Errors
     /// A line of `.env` that is no assignment, or a file that cannot be read.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
     pub fn read(folder: &Path) -> Result<Self, Vec<Problem>> {
         let path = folder.join(".env");
         let mut variables = BTreeMap::new();
@@ -25,7 +28,8 @@ impl Environment {
         }
         // A name or value that is not Unicode cannot be meant for us.
         let own = std::env::vars_os();
-        variables.extend(own.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))));
+        variables
+            .extend(own.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))));
         Ok(Self(variables))
     }
 

@@ -151,7 +151,9 @@ impl Reader<'_, '_> {
             Ok(text) => Some(text),
             Err(name) => {
                 let detail = format!("`{path}` needs {name}, which is not set");
-                let hint = format!("set {name} in the environment or in .env, or write ${{{name}:-default}}");
+                let hint = format!(
+                    "set {name} in the environment or in .env, or write ${{{name}:-default}}"
+                );
                 self.source.report(Problem::new(&problem::MISSING_ENV, detail).hint(hint), node.at);
                 None
             }
@@ -163,7 +165,12 @@ impl Reader<'_, '_> {
         fields.take(name).and_then(|node| self.filled(node, &path))
     }
 
-    fn int(&mut self, fields: &mut Fields<'_>, name: &'static str, range: (i64, i64)) -> Option<i64> {
+    fn int(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+        range: (i64, i64),
+    ) -> Option<i64> {
         let path = fields.path_of(name);
         fields.take(name).and_then(|node| self.source.int(node, &path, range.0, range.1))
     }
@@ -224,7 +231,8 @@ impl Reader<'_, '_> {
             self.backoff(node);
         }
         let timeout = fields.path_of("timeout");
-        if let Some(ms) = fields.take("timeout").and_then(|n| self.source.duration_ms(n, &timeout)) {
+        if let Some(ms) = fields.take("timeout").and_then(|n| self.source.duration_ms(n, &timeout))
+        {
             self.config.defaults.timeout_ms = ms;
         }
         let most = (0, 1_000_000_000);

@@ -248,7 +248,9 @@ impl Tables<'_> {
         let note = order.note.as_deref();
         let changed = match order.command {
             Command::Cancel => loaded.run.clone().cancel(&order.actor, note, order.now_ms),
-            Command::Redrive { .. } if self.shared.schedule.lock().held(order.run).is_some() => None,
+            Command::Redrive { .. } if self.shared.schedule.lock().held(order.run).is_some() => {
+                None
+            }
             Command::Redrive { definition } => {
                 let mut run = loaded.run.clone();
                 run.definition = definition.unwrap_or(run.definition);
@@ -288,7 +290,8 @@ impl Tables<'_> {
             let sum = value.saturating_add(count.add);
             let added = count.at_most.is_none_or(|bound| sum <= bound);
             if added {
-                let sql = "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
+                let sql =
+                    "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
                 self.execute(sql, params![count.key, sum, until_ms])?;
             }
             counted.push(Counted { value: if added { sum } else { value }, added });
@@ -327,7 +330,8 @@ impl Tables<'_> {
             "key": id.to_string(),
             "failure": { "reason": "unroutable", "failure": failure },
         });
-        let sql = "UPDATE runs SET state = 4, due_ms = NULL, finished_ms = ?2, body = ?3 WHERE id = ?1";
+        let sql =
+            "UPDATE runs SET state = 4, due_ms = NULL, finished_ms = ?2, body = ?3 WHERE id = ?1";
         self.execute(sql, params![id.0, now_ms, body.to_string()])?;
         self.count_state(Some(stored), RunState::Dead);
         self.overlay.gone.insert(id);
@@ -352,7 +356,8 @@ pub(super) fn settle(
             let mut results = Vec::with_capacity(each.len());
             for (transition, (committed, recorded)) in transitions.into_iter().zip(each) {
                 if committed == Committed::Written {
-                    *due |= given_back(shared, &transition.run, transition.fence, &transition.entries);
+                    *due |=
+                        given_back(shared, &transition.run, transition.fence, &transition.entries);
                     *due |= schedule_all(shared, transition.emits, &recorded);
                 }
                 results.push(committed);
@@ -366,7 +371,9 @@ pub(super) fn settle(
             }
             Some(deliver(answer, Ok(ordered)))
         }
-        (Request::Count(_, _, answer), Applied::Counted(counted)) => Some(deliver(answer, Ok(counted))),
+        (Request::Count(_, _, answer), Applied::Counted(counted)) => {
+            Some(deliver(answer, Ok(counted)))
+        }
         (Request::Define(.., answer), Applied::Done) => Some(deliver(answer, Ok(()))),
         (Request::Reap(_, answer), Applied::Reaped(reaped)) => {
             let count = reaped.len() as u64;

@@ -23,7 +23,8 @@ pub(super) fn prune(
     for (class, keep, before_ms) in classes {
         if let Some(keep) = keep {
             // The newest run that is no longer kept; everything at or below it may go.
-            let sql = format!("SELECT id FROM runs WHERE {class} ORDER BY id DESC LIMIT 1 OFFSET ?1");
+            let sql =
+                format!("SELECT id FROM runs WHERE {class} ORDER BY id DESC LIMIT 1 OFFSET ?1");
             let edge: Option<[u8; 16]> = connection
                 .prepare_cached(&sql)
                 .and_then(|mut s| s.query_row([keep], |row| row.get(0)).optional())

@@ -182,4 +182,3 @@ pub(super) fn runs(
     page.more = looked_at == LOOKED_AT;
     Ok(page)
 }
-

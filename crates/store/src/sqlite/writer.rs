@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::apply::{self, Applied};
 use super::{Shared, failed};
-use crate::{Arrival, Committed, Count, Counted, Error, Order, Ordered, Recorded, Retention, Transition};
+use crate::{
+    Arrival, Committed, Count, Counted, Error, Order, Ordered, Recorded, Retention, Transition,
+};
 
 /// The most requests one transaction carries.
 const GROUP: usize = 1024;
