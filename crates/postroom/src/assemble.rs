@@ -124,10 +124,8 @@ fn builtin(
     notes: &mut Vec<String>,
     problems: &mut Vec<Problem>,
 ) {
-    let providers: BTreeSet<&str> =
-        config.sources.iter().map(|source| source.provider.as_str()).collect();
     for (provider, file, text) in BUILTIN {
-        if !providers.contains(provider) {
+        if !config.builtin.iter().any(|known| known == provider) {
             continue;
         }
         let (stored, workflow) = match define((*file).to_owned(), (*text).to_owned(), config) {

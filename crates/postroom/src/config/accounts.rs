@@ -37,6 +37,7 @@ impl Reader<'_, '_> {
             self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
             return;
         };
+        self.config.builtin.push(provider.clone());
         if let Some(path) = endpoint {
             self.endpoint(&path, at);
             let (name, provider) = (name.clone(), provider.clone());

@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub adapters: String,
     /// Provider endpoints to mount.
     pub sources: Vec<SourceEntry>,
+    /// Providers whose built-in workflow comes along.
+    pub builtin: Vec<String>,
     /// Accounts at providers.
     pub connections: Vec<ConnectionEntry>,
     /// How log lines look.
@@ -109,6 +111,7 @@ pub(crate) fn read(
         workflows: "workflows".to_owned(),
         adapters: "adapters".to_owned(),
         sources: Vec::new(),
+        builtin: Vec::new(),
         connections: Vec::new(),
         log_format: None,
         correlation_header: "x-correlation-id".to_owned(),
