@@ -268,8 +268,8 @@ pub trait Store: Send + Sync + 'static {
         now_ms: i64,
     ) -> Reply<'a, bool>;
 
-    /// Changes shared numbers: all of them, or none if one would be lifted over its bound. Repeating
-    /// it counts twice.
+    /// Changes shared numbers: all of them, or none if one would be lifted over its bound.
+    /// Repeating it counts twice.
     fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>>;
 
     /// Keeps a definition for as long as runs may need it. Safe to repeat.
@@ -293,7 +293,7 @@ pub trait Store: Send + Sync + 'static {
     /// Counts and timings.
     fn stats(&self) -> Reply<'_, Stats>;
 
-    /// Removes what may be forgotten, and the keys and shared numbers whose time is over; returns how
-    /// many runs and events went. Safe to repeat.
+    /// Removes what may be forgotten, and the keys and shared numbers whose time is over; returns
+    /// how many runs and events went. Safe to repeat.
     fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64>;
 }
