@@ -266,11 +266,10 @@ impl Webhook {
             Failure::new("source/not-described", format!("the event's {part}: {why}"))
         };
         let kind = self.describe.kind.eval(&scope, LIMITS);
-        let kind = kind.and_then(|value| value.to_text());
         let kind = kind.map_err(|why| fault("type", why.to_string()))?;
-        if kind.is_empty() {
-            return Err(fault("type", "it is empty".to_owned()));
-        }
+        // A number or list here is not what the provider sends.
+        let kind = kind.as_str().filter(|kind| !kind.is_empty()).map(Cow::into_owned);
+        let kind = kind.ok_or_else(|| fault("type", "it is empty or not text".to_owned()))?;
         let optional = |template: &Option<Template>, part: &str| {
             let Some(template) = template else { return Ok(None) };
             let value =

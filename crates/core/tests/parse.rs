@@ -1,6 +1,8 @@
 //! The workflow parser against `tests/golden/workflows.txt`: workflows, each followed by every
 //! problem it has or by what was read of it. `BLESS=1` rewrites what follows.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::fmt::Write;
 
 use postroom_core::definition::{Defaults, Stored, Workflow};

@@ -1,5 +1,7 @@
 //! What only the embedded store does: its folder, its file, its versions, its log.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

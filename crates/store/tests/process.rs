@@ -1,6 +1,8 @@
 //! What happens to the file when a process ends, or the disk does. This program starts itself as
 //! the process that is killed, locked out or put on a small disk; hence its own `main`.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

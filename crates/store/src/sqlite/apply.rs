@@ -119,8 +119,8 @@ impl Tables<'_> {
         let cause = event.cause.as_ref().map(serde_json::to_string).transpose();
         let cause = cause.map_err(|error| corrupt("event cause", &error))?;
         let sql = "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
-                   subject, \
-                   key, cause, routed, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                   subject, key, cause, routed, data) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
                    ON CONFLICT (id) DO NOTHING";
         let written = self.execute(
             sql,
@@ -173,8 +173,7 @@ impl Tables<'_> {
         }
         let (gate, bound) = start.concurrency.map(|(key, bound)| (key.0, bound)).unzip();
         let sql = "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, \
-                   due_ms, \
-                   finished_ms, gate, gate_limit, body) \
+                   due_ms, finished_ms, gate, gate_limit, body) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         self.execute(
             sql,

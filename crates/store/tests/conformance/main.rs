@@ -1,6 +1,8 @@
 //! One suite of named cases that every backend passes, and random sequences of operations that are
 //! compared with the model, answer by answer. A new backend is one line in [`BACKENDS`].
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod control;
