@@ -24,12 +24,15 @@ pub(crate) struct Place {
     pub slot: OwnedSemaphorePermit,
 }
 
+/// Told once it is on disk.
+type Written = oneshot::Sender<()>;
+
 /// What an attempt wants written down while it goes on.
 pub(crate) enum Note {
     /// A call that must not be repeated blindly is about to be made.
-    Intent { step: usize, written: oneshot::Sender<()> },
+    Intent { step: usize, written: Written },
     /// One of several calls succeeded.
-    Called { step: usize, call: String, output: Json, report: Report, written: oneshot::Sender<()> },
+    Called { step: usize, call: String, output: Json, report: Report, written: Written },
 }
 
 /// A run lost to somebody else; what was not written is not to be done.

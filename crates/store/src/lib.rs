@@ -142,6 +142,9 @@ pub enum Committed {
     Stale,
 }
 
+/// A run with its event and journal.
+pub type Details = (Run, Arc<Event>, Vec<Entry>);
+
 /// What a person wants of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
@@ -285,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
     fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>>;
 
     /// A run with its event and journal.
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>>;
+    fn run(&self, id: RunId) -> Reply<'_, Option<Details>>;
 
     /// Runs, newest first, with the correlation id of their event.
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>>;

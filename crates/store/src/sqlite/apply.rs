@@ -290,7 +290,7 @@ impl Tables<'_> {
                 .map_err(failed)?;
             numbers.entry(&count.key).or_insert(found.unwrap_or((0, count.until_ms)));
         }
-        let (counted, changed) = crate::counters::change(counts, numbers);
+        let (counted, changed) = crate::counters::change(counts, &numbers);
         for (key, (value, until_ms)) in changed {
             let sql = "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
             self.execute(sql, params![key, value, until_ms])?;
