@@ -10,7 +10,7 @@ pub(crate) type Numbers<'a> = HashMap<&'a str, (i64, i64)>;
 
 /// Makes all changes or, if one is refused, none. Gives an answer for each, and the numbers that
 /// have changed. A change downwards is never refused.
-pub(crate) fn change<'a>(counts: &'a [Count], before: Numbers<'a>) -> (Vec<Counted>, Numbers<'a>) {
+pub(crate) fn change<'a>(counts: &'a [Count], before: &Numbers<'a>) -> (Vec<Counted>, Numbers<'a>) {
     let mut after = before.clone();
     let mut counted = Vec::with_capacity(counts.len());
     for count in counts {

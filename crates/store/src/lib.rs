@@ -221,6 +221,9 @@ pub struct Retention {
     pub limit: u32,
 }
 
+/// A run with the event it works on and what it has written down.
+pub type History = (Run, Arc<Event>, Vec<Entry>);
+
 /// A hint that a run may have fallen due. May be lost, may be false; costs at most delay.
 pub trait Wake: Send + Sync + 'static {
     /// Gives the hint. Never blocks.
@@ -285,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
     fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>>;
 
     /// A run with its event and journal.
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>>;
+    fn run(&self, id: RunId) -> Reply<'_, Option<History>>;
 
     /// Runs, newest first, with the correlation id of their event.
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>>;

@@ -166,7 +166,7 @@ impl State {
         Committed::Written
     }
 
-    fn control(&mut self, order: Order) -> Ordered {
+    fn control(&mut self, order: &Order) -> Ordered {
         let Some(row) = self.runs.get_mut(&order.run) else { return Ordered::Missing };
         let note = order.note.as_deref();
         let run = row.run.clone();
@@ -205,7 +205,7 @@ impl State {
         let known = counts.iter().filter_map(|count| {
             self.counters.get(&count.key).map(|found| (count.key.as_str(), *found))
         });
-        let (counted, changed) = counters::change(counts, known.collect());
+        let (counted, changed) = counters::change(counts, &known.collect());
         self.counters.extend(changed.into_iter().map(|(key, number)| (key.to_owned(), number)));
         counted
     }
@@ -300,7 +300,7 @@ impl Store for Model {
         self.with(|state| state.reap(now_ms))
     }
     fn control(&self, order: Order) -> Reply<'_, Ordered> {
-        self.with(|state| state.control(order))
+        self.with(|state| state.control(&order))
     }
     fn lead<'a>(
         &'a self,
@@ -357,7 +357,7 @@ impl Store for Model {
             page(rows.map(row), filter.limit)
         })
     }
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>> {
+    fn run(&self, id: RunId) -> Reply<'_, Option<crate::History>> {
         self.with(|state| {
             let row = state.runs.get(&id)?;
             let event = Arc::clone(&state.events[&row.run.event].0);

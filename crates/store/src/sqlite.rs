@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use postroom_core::definition::Stored;
 use postroom_core::run::RunState;
-use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
+use postroom_core::{DefinitionHash, EventId, Run, RunId};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -68,6 +68,7 @@ pub struct Sqlite {
 }
 
 /// A database error by what the caller does next.
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn failed(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
@@ -393,7 +394,7 @@ impl Store for Sqlite {
         Box::pin(self.query(move |connection| read::events(connection, &filter)))
     }
 
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>> {
+    fn run(&self, id: RunId) -> Reply<'_, Option<crate::History>> {
         Box::pin(self.query(move |connection| {
             let loaded = rows::load(connection, id)?;
             Ok(loaded.map(|loaded| (loaded.run, loaded.event, loaded.journal)))

@@ -119,7 +119,8 @@ impl Tables<'_> {
         let cause = event.cause.as_ref().map(serde_json::to_string).transpose();
         let cause = cause.map_err(|error| corrupt("event cause", &error))?;
         let sql = "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
-                   subject, key, cause, routed, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                   subject, key, cause, routed, data) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
                    ON CONFLICT (id) DO NOTHING";
         let written = self.execute(
             sql,
@@ -289,7 +290,7 @@ impl Tables<'_> {
                 .map_err(failed)?;
             numbers.entry(&count.key).or_insert(found.unwrap_or((0, count.until_ms)));
         }
-        let (counted, changed) = crate::counters::change(counts, numbers);
+        let (counted, changed) = crate::counters::change(counts, &numbers);
         for (key, (value, until_ms)) in changed {
             let sql = "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
             self.execute(sql, params![key, value, until_ms])?;

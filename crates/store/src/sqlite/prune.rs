@@ -31,8 +31,8 @@ pub(super) fn prune(
     cursor: &mut [u8; 16],
 ) -> Result<u64, Error> {
     let mut removed = 0;
-    let classes: [(&str, &[usize], Option<u64>, Option<i64>); 2] = [
-        (ENDED, &[3, 5], retention.ended_count, retention.ended_before_ms),
+    let classes = [
+        (ENDED, &[3, 5][..], retention.ended_count, retention.ended_before_ms),
         (DEAD, &[4], retention.dead_count, retention.dead_before_ms),
     ];
     for (class, states, keep, before_ms) in classes {
