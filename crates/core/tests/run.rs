@@ -21,7 +21,9 @@ fn recipes() -> impl Strategy<Value = (Vec<Recipe>, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 600, failure_persistence: None, ..Default::default()
+    })]
 
     #[test]
     fn any_sequence_keeps_the_invariants(
@@ -59,7 +61,7 @@ proptest! {
         let names: Vec<String> = names.into_iter().collect();
         let run = Run { key: key.clone(), ..new_run(0) };
         let mut seen = BTreeSet::new();
-        for run in [run.clone(), Run { key: format!("{key}{other}"), ..run.clone() }] {
+        for run in [run.clone(), Run { key: format!("{key}{other}"), ..run }] {
             for name in &names {
                 for generation in [0, 1, 2, u32::MAX] {
                     let made = run.idempotency_key(name, generation);

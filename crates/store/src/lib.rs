@@ -142,9 +142,6 @@ pub enum Committed {
     Stale,
 }
 
-/// A run with its event and journal.
-pub type Details = (Run, Arc<Event>, Vec<Entry>);
-
 /// What a person wants of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
@@ -224,6 +221,9 @@ pub struct Retention {
     pub limit: u32,
 }
 
+/// A run with the event it works on and what it has written down.
+pub type History = (Run, Arc<Event>, Vec<Entry>);
+
 /// A hint that a run may have fallen due. May be lost, may be false; costs at most delay.
 pub trait Wake: Send + Sync + 'static {
     /// Gives the hint. Never blocks.
@@ -288,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
     fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>>;
 
     /// A run with its event and journal.
-    fn run(&self, id: RunId) -> Reply<'_, Option<Details>>;
+    fn run(&self, id: RunId) -> Reply<'_, Option<History>>;
 
     /// Runs, newest first, with the correlation id of their event.
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>>;

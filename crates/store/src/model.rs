@@ -11,7 +11,7 @@ use postroom_core::run::RunState;
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 
 use crate::{
-    Arrival, Claimed, Command, Committed, Count, Counted, Details, EventFilter, EventRow, Fence, Lease,
+    Arrival, Claimed, Command, Committed, Count, Counted, EventFilter, EventRow, Fence, Lease,
     Order, Ordered, Page, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
     counters,
 };
@@ -357,7 +357,7 @@ impl Store for Model {
             page(rows.map(row), filter.limit)
         })
     }
-    fn run(&self, id: RunId) -> Reply<'_, Option<Details>> {
+    fn run(&self, id: RunId) -> Reply<'_, Option<crate::History>> {
         self.with(|state| {
             let row = state.runs.get(&id)?;
             let event = Arc::clone(&state.events[&row.run.event].0);

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::schedule::{Schedule, Waiting};
 use crate::stats::Meter;
 use crate::{
-    Arrival, Claimed, Committed, Count, Counted, Details, Error, EventFilter, EventRow, Fence, Lease, Order,
+    Arrival, Claimed, Committed, Count, Counted, Error, EventFilter, EventRow, Fence, Lease, Order,
     Ordered, Page, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
 };
 
@@ -68,7 +68,7 @@ pub struct Sqlite {
 }
 
 /// A database error by what the caller does next.
-#[allow(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn failed(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
@@ -394,7 +394,7 @@ impl Store for Sqlite {
         Box::pin(self.query(move |connection| read::events(connection, &filter)))
     }
 
-    fn run(&self, id: RunId) -> Reply<'_, Option<Details>> {
+    fn run(&self, id: RunId) -> Reply<'_, Option<crate::History>> {
         Box::pin(self.query(move |connection| {
             let loaded = rows::load(connection, id)?;
             Ok(loaded.map(|loaded| (loaded.run, loaded.event, loaded.journal)))

@@ -60,7 +60,7 @@ impl Advance {
                 StepState::Intent => {
                     let failure = Failure::new(
                         "call/owner-lost",
-                        "the process stopped between sending the request and writing its answer",
+                        "the process stopped between sending the request and keeping its answer",
                     )
                     .with_hint("look at the provider whether it took effect before you redrive");
                     self.fail(workflow, index, Reason::Unknown, failure, Report::default(), now_ms);

@@ -324,7 +324,7 @@ pub fn outcome(how: u8, now_ms: i64) -> (&'static str, Outcome) {
     match how % 10 {
         0..=3 => ("done", Outcome::Done { output: Json::null() }),
         4..=5 => {
-            let after_ms = (how % 3 == 0).then(|| u64::from(how) * 100);
+            let after_ms = how.is_multiple_of(3).then(|| u64::from(how) * 100);
             ("retry", Outcome::Retry { after_ms, failure: failure() })
         }
         6 => ("refused", Outcome::Refused { failure: failure() }),

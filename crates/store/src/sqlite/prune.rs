@@ -31,11 +31,9 @@ pub(super) fn prune(
     cursor: &mut [u8; 16],
 ) -> Result<u64, Error> {
     let mut removed = 0;
-    // States are named by their numbers in the tally.
-    let (ended, dead): (&[usize], &[usize]) = (&[3, 5], &[4]);
     let classes = [
-        (ENDED, ended, retention.ended_count, retention.ended_before_ms),
-        (DEAD, dead, retention.dead_count, retention.dead_before_ms),
+        (ENDED, &[3, 5][..], retention.ended_count, retention.ended_before_ms),
+        (DEAD, &[4], retention.dead_count, retention.dead_before_ms),
     ];
     for (class, states, keep, before_ms) in classes {
         let surplus = keep.map_or(0, |keep| tally.of(states).saturating_sub(keep));

@@ -74,7 +74,7 @@ async fn execute(store: &Sqlite, sql: &'static str) {
     store.write(|answer| Request::Execute(sql, answer)).await.unwrap();
 }
 
-fn is_unavailable<T>(result: Result<T, Error>) -> bool {
+fn is_unavailable<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::Unavailable { .. }))
 }
 
@@ -102,7 +102,7 @@ async fn goes_and_comes_back(take: &'static str, give: &'static str) {
     // Together with others, too, and everybody hears of it.
     let (one, two) =
         tokio::join!(store.record(vec![arrival(500)]), store.record(vec![arrival(501)]));
-    assert!(is_unavailable(one) && is_unavailable(two));
+    assert!(is_unavailable(&one) && is_unavailable(&two));
     // Reading goes on, and so does handing out.
     let filter = EventFilter { limit: 1_000, ..EventFilter::default() };
     let kept = store.events(filter.clone()).await.unwrap().rows.len();
@@ -148,7 +148,7 @@ async fn an_owner_can_hand_in_its_result_late() {
     store.record(vec![arrival(1), arrival(2)]).await.unwrap();
     let leases = store.claim(2, 30_000, NOW_MS).await.unwrap().leases;
     execute(&store, "PRAGMA query_only = ON").await;
-    assert!(is_unavailable(store.commit(vec![succeeded(&leases[0])]).await));
+    assert!(is_unavailable(&store.commit(vec![succeeded(&leases[0])]).await));
     let order = |run| Order {
         run,
         command: Command::Cancel,
@@ -156,8 +156,8 @@ async fn an_owner_can_hand_in_its_result_late() {
         note: None,
         now_ms: NOW_MS,
     };
-    assert!(is_unavailable(store.control(order(leases[1].run.id)).await));
-    assert!(is_unavailable(store.reap(NOW_MS + 100_000).await));
+    assert!(is_unavailable(&store.control(order(leases[1].run.id)).await));
+    assert!(is_unavailable(&store.reap(NOW_MS + 100_000).await));
     execute(&store, "PRAGMA query_only = OFF").await;
     let committed = store.commit(vec![succeeded(&leases[0])]).await.unwrap();
     assert_eq!(committed, [Committed::Written]);

@@ -145,7 +145,7 @@ pub const CASES: &[Case] = &[
         let workflow = Some("b".to_owned());
         assert_eq!(w.runs(RunFilter { workflow, ..all.clone() }), (vec![b], false));
         let of_event = RunFilter { event: Some(event), ..all.clone() };
-        let mut both = vec![a, b];
+        let mut both = [a, b];
         both.sort();
         assert_eq!(w.runs(of_event.clone()), (vec![both[1], both[0]], false));
         let before = Some(both[1]);

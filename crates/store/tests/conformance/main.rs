@@ -13,12 +13,15 @@ mod queue;
 mod random;
 mod record;
 mod retention;
+#[allow(dead_code, reason = "the tests of the embedded store use the rest")]
 mod world;
 
 use world::{Backend, World};
 
+type Make = fn() -> Box<dyn Backend>;
+
 /// Every backend: its name, and how to make an empty one.
-const BACKENDS: &[(&str, fn() -> Box<dyn Backend>)] = &[
+const BACKENDS: &[(&str, Make)] = &[
     ("model", || Box::new(world::InMemory::default())),
     ("sqlite", || Box::new(world::OnDisk::new())),
 ];

@@ -221,7 +221,7 @@ impl World {
         self.wait(self.store().reap(self.now_ms))
     }
 
-    pub fn run(&self, id: RunId) -> Option<(Run, Arc<Event>, Vec<Entry>)> {
+    pub fn run(&self, id: RunId) -> Option<postroom_store::History> {
         self.wait(self.store().run(id))
     }
 
