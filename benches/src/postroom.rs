@@ -59,7 +59,7 @@ pub async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Server> {
     start_again(binary, folder).await
 }
 
-/// Starts the product on the project and store that [`fill`] has left in `folder`.
+/// Starts the product on the project and store that [`fill()`] has left in `folder`.
 ///
 /// # Errors
 /// As [`start`].

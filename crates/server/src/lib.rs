@@ -62,7 +62,6 @@ struct App {
 }
 
 /// The routes of a server.
-#[must_use]
 pub fn router(
     engine: Engine,
     sources: Vec<Arc<Source>>,

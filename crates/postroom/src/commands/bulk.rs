@@ -141,7 +141,7 @@ impl Bulk<'_> {
                 None => break,
                 Some(Ok(())) => so_far.done += 1,
                 Some(Err(Failed::Refused(Refused { status: 404 | 409, .. }))) => {
-                    so_far.refused += 1
+                    so_far.refused += 1;
                 }
                 Some(Err(failed)) => {
                     stop.set(true);

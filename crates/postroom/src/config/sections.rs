@@ -83,6 +83,9 @@ pub(crate) struct ConnectionEntry {
     pub limit: Option<(u32, u64)>,
 }
 
+/// Reads one section of the file.
+type Section<R> = fn(&mut R, &Node);
+
 pub(super) struct Reader<'s, 't> {
     pub(super) source: &'s mut Source<'t>,
     environment: &'s Environment,
@@ -129,7 +132,7 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, fn(&mut Self, &Node)); 8] = [
+        let sections: [(&str, Section<Self>); 8] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
             ("connections", Self::connections),
