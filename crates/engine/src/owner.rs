@@ -1,6 +1,7 @@
 //! The owner of a run: takes it from state to state, starts its steps, writes down what became of
 //! them before anything follows from it, and gives it back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -14,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::Inner;
 use crate::signals::{DeadLabels, RunLabels};
-use crate::step::{self, Attempt};
+use crate::step::{self, Attempt, Ended};
 
 /// Room for a run.
 pub(crate) struct Place {
@@ -111,8 +112,10 @@ impl Owner {
     }
 
     async fn work(mut self, worker: OwnedSemaphorePermit, slot: OwnedSemaphorePermit) {
-        let (notes, mut noted) = mpsc::channel::<Box<Note>>(8);
+        // Made when the first call is: runs that call nobody need none.
+        let mut notes: Option<Notes> = None;
         let mut attempts = FuturesUnordered::new();
+        let mut ended = VecDeque::new();
         let mut effects = self.advance(Input::Start);
         loop {
             if self.run.state != RunState::Running {
@@ -126,24 +129,22 @@ impl Owner {
                 return;
             }
             for Effect::Call { step, attempt } in effects.drain(..) {
-                attempts.push(step::attempt(self.attempt(step, attempt), notes.clone()));
+                match step::begin(self.attempt(step, attempt)) {
+                    Ok(at_once) => ended.push_back(at_once),
+                    Err(calling) => {
+                        let (notes, _) = notes.get_or_insert_with(|| mpsc::channel(8));
+                        attempts.push(step::finish(calling, notes.clone()));
+                    }
+                }
+            }
+            if let Some(ended) = ended.pop_front() {
+                effects = self.ended(ended);
+                continue;
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
-                // Most attempts end at once; the timers behind them are then never armed.
-                biased;
-                Some(ended) = attempts.next() => {
-                    if let postroom_core::Outcome::Done { output } = &ended.outcome {
-                        self.outputs[ended.step] = Some(output.clone());
-                    }
-                    effects = self.advance(Input::Ended {
-                        step: ended.step,
-                        outcome: ended.outcome,
-                        chance: self.inner.entropy.chance(),
-                        report: ended.report,
-                    });
-                }
-                Some(note) = noted.recv() => {
+                Some(ended) = attempts.next() => effects = self.ended(ended),
+                Some(note) = next_note(&mut notes) => {
                     if self.note(*note).await.is_err() {
                         return;
                     }
@@ -158,6 +159,18 @@ impl Owner {
                 }
             }
         }
+    }
+
+    fn ended(&mut self, ended: Ended) -> Vec<Effect> {
+        if let postroom_core::Outcome::Done { output } = &ended.outcome {
+            self.outputs[ended.step] = Some(output.clone());
+        }
+        self.advance(Input::Ended {
+            step: ended.step,
+            outcome: ended.outcome,
+            chance: self.inner.entropy.chance(),
+            report: ended.report,
+        })
     }
 
     fn advance(&mut self, input: Input) -> Vec<Effect> {
@@ -269,6 +282,16 @@ impl Owner {
         let held = self.inner.store.extend(vec![(self.run.id, self.fence)], until_ms).await;
         // A store that cannot answer has not said that the run is lost.
         held.map_or(true, |held| held.first().copied().unwrap_or(true))
+    }
+}
+
+type Notes = (mpsc::Sender<Box<Note>>, mpsc::Receiver<Box<Note>>);
+
+/// The next note of an attempt; never, while there is none that could send one.
+async fn next_note(notes: &mut Option<Notes>) -> Option<Box<Note>> {
+    match notes {
+        Some((_, noted)) => noted.recv().await,
+        None => std::future::pending().await,
     }
 }
 
