@@ -103,6 +103,12 @@ impl Project {
         self
     }
 
+    /// With room again.
+    pub fn unbounded(mut self) -> Self {
+        self.file_blocks = None;
+        self
+    }
+
     pub fn write(&self, path: &str, text: &str) {
         let path = self.folder.path().join(path);
         let parent = path.parent().expect("a path in the project has a folder");
