@@ -107,11 +107,20 @@ impl Source {
         }
     }
 
-    fn envelope(&self, headers: &[(String, String)], body: &[u8]) -> Result<Arriving, Unfit> {
+    /// Makes an event of an envelope, with nothing verified: the pure part of [`Source::read`].
+    ///
+    /// # Errors
+    /// What is wrong with the body.
+    pub fn envelope(&self, headers: &[(String, String)], body: &[u8]) -> Result<Arriving, Unfit> {
         let text = utf8(body)?;
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| bad_json(text, &e))?;
         if let Some(offset) = too_deep(body, MAX_DEPTH) {
             return Err(deep(text, offset).into());
+        }
+        // Read by position, a list would pass for an envelope.
+        if !text.trim_start().starts_with('{') {
+            let detail = "the body must be a JSON object with `event` and `payload`";
+            return Err(Problem::new(&problem::BAD_ENVELOPE, detail).into());
         }
         let (Some(event), Some(payload)) = (envelope.event, envelope.payload) else {
             return Err(Unfit::Missing);

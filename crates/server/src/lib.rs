@@ -72,8 +72,7 @@ pub fn router(
     let mut router = Router::new()
         .nest("/api/v1", api::routes(&app))
         .route("/", get(health::overview))
-        .fallback(answer::no_such_path)
-        .method_not_allowed_fallback(answer::no_such_method);
+        .fallback(answer::no_such_path);
     if app.options.health {
         router = router.route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
     }
@@ -83,5 +82,6 @@ pub fn router(
     for source in &app.sources {
         router = router.merge(ingest::route(source));
     }
-    router.with_state(app)
+    // Holds for the routes that are there by now.
+    router.method_not_allowed_fallback(answer::no_such_method).with_state(app)
 }

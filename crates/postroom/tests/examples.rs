@@ -1,0 +1,46 @@
+//! Every example starts as it stands, and its event runs to success in the sandbox.
+
+mod harness;
+
+use std::path::{Path, PathBuf};
+
+use harness::Project;
+use serde_json::{Value, json};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+/// The event that each example's files or the README name.
+fn event(example: &str) -> (&'static str, Value) {
+    match example {
+        "invoice" => (
+            "CREATE_STRIPE_INVOICE",
+            json!({"customerId": "cus_test", "amount": 1500, "currency": "usd"}),
+        ),
+        "onboarding" => {
+            let text = std::fs::read_to_string(examples().join("onboarding/event.json"));
+            let event = serde_json::from_str(&text.expect("event.json")).expect("JSON");
+            ("CUSTOMER_SIGNED_UP", event)
+        }
+        other => panic!("example {other} has no event here"),
+    }
+}
+
+#[test]
+fn every_example_runs_its_event_to_success() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(examples()).expect("examples") {
+        let folder = entry.expect("an example").path();
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let config = ["postroom.yaml", "automation.config.yaml"].map(|file| folder.join(file));
+        let config = config.iter().find(|path| path.is_file()).expect("a configuration");
+        let server = Project::at(config).sandbox().start_kept();
+        let (_project, server) = server;
+        let (kind, payload) = event(&name);
+        let run = server.run(&server.send(kind, &payload), &["succeeded", "dead"]);
+        assert_eq!(run["state"], "succeeded", "{name}: {run:#}");
+        seen += 1;
+    }
+    assert_eq!(seen, 2, "an example was added: name its event above");
+}
