@@ -139,7 +139,7 @@ mod tests {
     const EVENT: &str = "evt_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b";
 
     fn shown(state: &str, failure: &str, journal: &str, output: &str) -> String {
-        let definition = "0".repeat(64);
+        let definition = "0".repeat(32);
         let body = format!(
             r#"{{"id":"{RUN}","event":"{EVENT}","workflow":"tell","definition":"{definition}",
             "key":"k","state":"{state}","created_ms":{NOON_MS},"due_ms":null,
@@ -167,7 +167,7 @@ mod tests {
         );
         let failure = r#"{"reason":"exhausted","step":"post",
             "failure":{"code":"ratelimited","message":"slow down"}}"#;
-        let definition = "0".repeat(64);
+        let definition = "0".repeat(32);
         let expected = format!(
             "{RUN}
 state        dead
