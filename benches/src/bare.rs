@@ -57,6 +57,7 @@ pub fn serve(address: SocketAddr) -> anyhow::Result<()> {
     std::thread::spawn(|| {
         // An error means the same as the end: nobody holds the other side any more.
         let _ended = std::io::stdin().read_to_end(&mut Vec::new());
+        #[allow(clippy::disallowed_methods, reason = "its parent is gone; nothing is left to do")]
         std::process::exit(0);
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

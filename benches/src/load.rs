@@ -57,6 +57,7 @@ pub struct Keys(Arc<AtomicU64>);
 impl Keys {
     /// Starts at the clock, so that a later process on the same store does not repeat numbers.
     pub fn new() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "keys differ from run to run")]
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self(Arc::new(AtomicU64::new(since.as_secs() * 1_000_000)))
     }

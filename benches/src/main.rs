@@ -6,6 +6,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures go to a terminal")]
 
 mod bare;
+mod drain;
+mod fill;
 mod footprint;
 mod histogram;
 mod ingest;
@@ -36,6 +38,11 @@ const BENCHMARKS: &[Benchmark] = &[
         name: "ingest",
         about: "durable acknowledgement beside a bare axum handler",
         run: ingest::run,
+    },
+    Benchmark {
+        name: "drain",
+        about: "queued runs executed, empty and with two million stored",
+        run: drain::run,
     },
     Benchmark {
         name: "footprint",

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
-use crate::metrics;
 use crate::server::{Server, free_address};
 use crate::wire::EVENT;
+use crate::{fill, metrics};
 
 /// Runs by state, a gauge. Label `state`.
 const RUNS_BY_STATE: &str = "postroom_queue_depth";
@@ -22,7 +22,7 @@ const ENDED: &[&str] = &["succeeded", "dead", "cancelled"];
 const LOG: &str = "server.log";
 
 /// A configuration that sets nothing it need not.
-const CONFIGURATION: &str = "queue:\n  name: bench\n";
+const CONFIGURATION: &str = "queue:\n  name: bench\n  concurrency: 64\n";
 
 /// A workflow that does nothing, on the event that the benchmarks send.
 fn workflow() -> String {
@@ -56,12 +56,34 @@ fn serve(binary: &Path, folder: &Path, address: std::net::SocketAddr) -> Command
 /// As [`Server::start`], with the end of what the server wrote on standard error, if anything.
 pub async fn start(binary: &Path, folder: &Path) -> anyhow::Result<Server> {
     write_project(folder).context("the project cannot be written")?;
+    start_again(binary, folder).await
+}
+
+/// Starts the product on the project and store that [`fill()`] has left in `folder`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_again(binary: &Path, folder: &Path) -> anyhow::Result<Server> {
     let address = free_address()?;
     let mut command = serve(binary, folder, address);
     let log = std::fs::File::create(folder.join(LOG))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let started = Server::start("postroom", command, address).await;
     started.with_context(|| format!("it does not serve; it said last: {}", last_words(folder)))
+}
+
+/// Writes the project and a store with runs that have ended and runs that wait into `folder`.
+///
+/// # Errors
+/// The store's.
+pub async fn fill(folder: &Path, ended: usize, queued: usize) -> anyhow::Result<()> {
+    write_project(folder).context("the project cannot be written")?;
+    let data = format!(r#"{{"idempotencyKey":"none","note":"{}"}}"#, "x".repeat(440));
+    let workflow = workflow();
+    let past = fill::Past { workflow: &workflow, event: EVENT, data: &data, ended, queued };
+    #[allow(clippy::disallowed_methods, reason = "a store's past lies before the real present")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    fill::fill(&folder.join("data"), &past, i64::try_from(now.as_millis())?).await
 }
 
 fn last_words(folder: &Path) -> String {

@@ -70,6 +70,7 @@ pub fn capture<S: AsRef<str>>(arguments: &[S]) -> Result<Vec<u8>, Failure> {
 }
 
 fn command<S: AsRef<str>>(arguments: &[S]) -> Command {
+    #[allow(clippy::disallowed_methods, reason = "cargo says so where it is")]
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(arguments.iter().map(AsRef::as_ref)).current_dir(workspace_root());

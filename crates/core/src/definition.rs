@@ -139,6 +139,16 @@ impl Stored {
 }
 
 impl Workflow {
+    /// Whether a run of this workflow can go on with `other`: the same steps in the same order,
+    /// whatever else about them has changed. Where steps stand is kept by their number.
+    #[must_use]
+    pub fn same_steps(&self, other: &Self) -> bool {
+        let ids = |workflow: &'_ Self| -> Vec<String> {
+            workflow.steps.iter().map(|step| step.id.clone()).collect()
+        };
+        self.name == other.name && self.main_steps == other.main_steps && ids(self) == ids(other)
+    }
+
     /// The index of a step.
     #[must_use]
     pub fn step(&self, id: &str) -> Option<usize> {

@@ -9,7 +9,6 @@ pub mod graph;
 pub mod id;
 pub mod journal;
 pub mod json;
-pub mod near;
 pub mod outcome;
 pub mod parse;
 pub mod problem;

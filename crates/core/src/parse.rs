@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use postroom_expr::{Mapping, Read};
+use postroom_expr::{Mapping, Read, nearest};
 
 use crate::definition::{ActionRef, Concurrency, Defaults, Step, Stored, Trigger, Workflow};
 use crate::graph;
-use crate::near::nearest;
 use crate::problem::{self, Problem};
 use crate::retry::{Backoff, RetryPolicy};
 use crate::scope::{STEP_ROOTS, TRIGGER_ROOTS};
@@ -42,7 +41,8 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
         Some(template)
     });
     let concurrency = fields.take("concurrency").and_then(|node| concurrency(source, node));
-    let retry = fields.take("retry").map(|node| retry(source, node, "retry", stored.defaults.retry));
+    let retry =
+        fields.take("retry").map(|node| retry(source, node, "retry", stored.defaults.retry));
     let timeout_ms = fields.take("timeout").and_then(|node| timeout(source, node, "timeout"));
     let defaults = Defaults {
         retry: retry.unwrap_or(stored.defaults.retry),
@@ -79,9 +79,8 @@ fn name(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
     if fits {
         return Some(text.to_owned());
     }
-    let detail = format!(
-        "`{path}` is `{text}`, but a name has 1 to 64 letters, digits, `_`, `-` or `.`"
-    );
+    let detail =
+        format!("`{path}` is `{text}`, but a name has 1 to 64 letters, digits, `_`, `-` or `.`");
     source.report(Problem::new(&problem::BAD_VALUE, detail), node.at);
     None
 }
@@ -97,7 +96,8 @@ fn triggers(source: &mut Source<'_>, node: &Node) -> Vec<Trigger> {
         let path = format!("on[{index}]");
         let Some(mut fields) = source.map(item, &path) else { continue };
         let event = fields.need(source, "event").and_then(|node| event_type(source, node, &path));
-        let origin = fields.take("source").and_then(|node| name(source, node, &path));
+        let origin =
+            fields.take("source").and_then(|node| name(source, node, &format!("{path}.source")));
         let condition = fields.take("if").and_then(|node| {
             let condition = source.condition(node, &format!("{path}.if"))?;
             check_roots(source, node, condition.reads(), TRIGGER_ROOTS);
@@ -124,7 +124,10 @@ fn event_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String
     match why {
         None => Some(text.to_owned()),
         Some(why) => {
-            source.report(Problem::new(&problem::BAD_VALUE, format!("`{path}.event`: {why}")), node.at);
+            source.report(
+                Problem::new(&problem::BAD_VALUE, format!("`{path}.event`: {why}")),
+                node.at,
+            );
             None
         }
     }
@@ -137,7 +140,8 @@ fn concurrency(source: &mut Source<'_>, node: &Node) -> Option<Concurrency> {
         check_roots(source, node, template.reads(), TRIGGER_ROOTS);
         Some(template)
     });
-    let limit = fields.take("limit").map_or(Some(1), |n| source.int(n, "concurrency.limit", 1, 10_000));
+    let limit =
+        fields.take("limit").map_or(Some(1), |n| source.int(n, "concurrency.limit", 1, 10_000));
     fields.finish(source);
     Some(Concurrency { key: key?, limit: u32::try_from(limit?).unwrap_or(1) })
 }
@@ -147,7 +151,8 @@ fn timeout(source: &mut Source<'_>, node: &Node, path: &str) -> Option<u64> {
     if (1..=86_400_000).contains(&ms) {
         return Some(ms);
     }
-    let found = Problem::new(&problem::OUT_OF_RANGE, format!("`{path}` must be between 1ms and 24h"));
+    let found =
+        Problem::new(&problem::OUT_OF_RANGE, format!("`{path}` must be between 1ms and 24h"));
     source.report(found, node.at);
     None
 }
@@ -167,24 +172,35 @@ pub fn retry(source: &mut Source<'_>, node: &Node, path: &str, base: RetryPolicy
             Some("exponential") => policy.backoff = Backoff::Exponential,
             Some(other) => {
                 let detail = format!("`{path}.backoff` is `{other}`");
-                let found = Problem::new(&problem::BAD_VALUE, detail).hint("`fixed` or `exponential`");
+                let found = Problem::new(&problem::BAD_VALUE, detail)
+                    .hint("write `fixed` or `exponential`");
                 source.report(found, node.at);
             }
             None => {}
         }
     }
-    if let Some(ms) = fields.take("delay").and_then(|n| source.duration_ms(n, &format!("{path}.delay"))) {
+    if let Some(ms) =
+        fields.take("delay").and_then(|n| source.duration_ms(n, &format!("{path}.delay")))
+    {
         policy.delay_ms = ms;
     }
-    if let Some(ms) = fields.take("cap").and_then(|n| source.duration_ms(n, &format!("{path}.cap"))) {
+    if let Some(ms) = fields.take("cap").and_then(|n| source.duration_ms(n, &format!("{path}.cap")))
+    {
         policy.cap_ms = ms;
     }
     if let Some(node) = fields.take("jitter") {
-        match node.value {
-            Value::Float(share) if (0.0..=1.0).contains(&share) => policy.jitter = share,
-            Value::Int(0) => policy.jitter = 0.0,
-            Value::Int(1) => policy.jitter = 1.0,
-            _ => source.wrong_type(node, &format!("{path}.jitter"), "a number between 0 and 1"),
+        let share = match node.value {
+            Value::Float(share) => Some(share),
+            Value::Int(share) => i32::try_from(share).ok().map(f64::from),
+            _ => None,
+        };
+        match share {
+            Some(share) if (0.0..=1.0).contains(&share) => policy.jitter = share,
+            Some(share) => {
+                let detail = format!("`{path}.jitter` is {share}, but must lie between 0 and 1");
+                source.report(Problem::new(&problem::OUT_OF_RANGE, detail), node.at);
+            }
+            None => source.wrong_type(node, &format!("{path}.jitter"), "a number between 0 and 1"),
         }
     }
     fields.finish(source);
@@ -247,8 +263,14 @@ impl Steps {
             Some(condition)
         });
         let needs = fields.take("needs").map(|node| {
-            let items = source.list(node, &format!("{path}.needs")).unwrap_or_default();
-            items.iter().filter_map(|item| Some((source.text(item, path)?.to_owned(), item.at))).collect()
+            let path = format!("{path}.needs");
+            let mut names = Vec::new();
+            for (n, item) in source.list(node, &path).unwrap_or_default().iter().enumerate() {
+                if let Some(name) = source.text(item, &format!("{path}[{n}]")) {
+                    names.push((name.to_owned(), item.at));
+                }
+            }
+            names
         });
         let retry = fields.take("retry").map_or(self.defaults.retry, |node| {
             retry(source, node, &format!("{path}.retry"), self.defaults.retry)
@@ -258,7 +280,10 @@ impl Steps {
             .and_then(|node| timeout(source, node, &format!("{path}.timeout")))
             .unwrap_or(self.defaults.timeout_ms);
         fields.finish(source);
-        let (id, uses) = (id?, uses?);
+        // A step without a usable action keeps its place, so that those that read it are not
+        // found wrong as well. Its problem is noted; nobody will run it.
+        let nowhere = || ActionRef { adapter: String::new(), action: String::new(), version: None };
+        let (id, uses) = (id?, uses.unwrap_or_else(nowhere));
         let step =
             Step { id, uses, connection, with, condition, needs: Vec::new(), retry, timeout_ms };
         Some(Draft { step, at, needs, reads })
@@ -273,12 +298,14 @@ impl Steps {
         let mut reads = Vec::new();
         let mut places = Vec::new();
         for (n, mut draft) in self.drafts.into_iter().enumerate() {
-            let first = if n < main_steps { 0 } else { main_steps };
+            let phase = if n < main_steps { 0..main_steps } else { main_steps..ids.len() };
             draft.step.needs = match draft.needs {
-                None if n > first => vec![n - 1],
+                None if n > phase.start => vec![n - 1],
                 None => Vec::new(),
                 Some(names) => {
-                    let resolve = |(name, at): (String, At)| resolve(source, &index, &ids[first..], &name, at);
+                    let resolve = |(name, at): (String, At)| {
+                        resolve(source, &index, &ids[phase.clone()], &name, at)
+                    };
                     names.into_iter().filter_map(resolve).collect()
                 }
             };
@@ -299,6 +326,14 @@ impl Steps {
     }
 }
 
+/// Names a problem's nearest step, if one is near.
+fn near_step<'a>(problem: Problem, name: &str, ids: impl Iterator<Item = &'a str>) -> Problem {
+    match nearest(name, ids) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
+}
+
 fn resolve(
     source: &mut Source<'_>,
     index: &HashMap<String, usize>,
@@ -309,11 +344,8 @@ fn resolve(
     if let Some(found) = index.get(name).filter(|_| ids.iter().any(|id| id == name)) {
         return Some(*found);
     }
-    let mut found = Problem::new(&problem::UNKNOWN_STEP, format!("there is no step `{name}` here"));
-    if let Some(near) = nearest(name, ids.iter().map(String::as_str)) {
-        found = found.hint(format!("did you mean `{near}`?"));
-    }
-    source.report(found, at);
+    let found = Problem::new(&problem::UNKNOWN_STEP, format!("there is no step `{name}` here"));
+    source.report(near_step(found, name, ids.iter().map(String::as_str)), at);
     None
 }
 
@@ -334,19 +366,24 @@ fn check_reads(
             }
             let Some(name) = read.path.get(1) else { continue };
             let Some(found) = index.get(name) else {
-                let mut problem =
+                let found =
                     Problem::new(&problem::UNKNOWN_STEP, format!("there is no step `{name}`"));
-                if let Some(near) = nearest(name, steps.iter().map(|step| step.id.as_str())) {
-                    problem = problem.hint(format!("did you mean `{near}`?"));
-                }
-                source.report(problem, *at);
+                let known = steps.iter().map(|step| step.id.as_str());
+                source.report(near_step(found, name, known), *at);
                 continue;
             };
             let after_main = n >= main_steps && *found < main_steps;
             if !before[n][*found] && !after_main {
-                let detail = format!("`steps.{name}` may not have run when `{}` starts", steps[n].id);
-                let problem = Problem::new(&problem::NOT_BEFORE, detail)
-                    .hint(format!("add `{name}` to the `needs` of `{}`", steps[n].id));
+                let (name, reader) = (&steps[*found].id, &steps[n].id);
+                let detail = format!("`steps.{name}` may not have run when `{reader}` starts");
+                let hint = if *found == n {
+                    "a step cannot read its own output".to_owned()
+                } else if *found >= main_steps && n < main_steps {
+                    "the steps of `on_failure` run after all others".to_owned()
+                } else {
+                    format!("add `{name}` to the `needs` of `{reader}`")
+                };
+                let problem = Problem::new(&problem::NOT_BEFORE, detail).hint(hint);
                 source.report(problem, *at);
             }
         }

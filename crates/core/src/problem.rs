@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn a_problem_says_where_what_and_what_to_do() {
         let place = Place { file: "workflows/a.yaml".into(), line: 3, column: 5, len: 4 };
-        let problem = Problem::new(&UNKNOWN_KEY, "unknown key `setps`").hint("did you mean `steps`?");
+        let problem =
+            Problem::new(&UNKNOWN_KEY, "unknown key `setps`").hint("did you mean `steps`?");
         assert_eq!(
             problem.at(place).to_string(),
             "workflows/a.yaml:3:5: unknown key `setps` [config/unknown-key]; did you mean `steps`?"

@@ -1,14 +1,13 @@
 //! Which workflows an event starts, and which came near.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use postroom_expr::{Fault, Limits, Value};
+use postroom_expr::{Fault, Limits, Value, nearest};
 
 use crate::definition::{Trigger, Workflow};
 use crate::event::Event;
 use crate::id::{KeyHash, RunId};
-use crate::near::nearest;
 use crate::outcome::Failure;
 use crate::run::{Run, RunState};
 use crate::scope;
@@ -64,33 +63,31 @@ impl Router {
         &self.workflows
     }
 
-    /// The runs that `event` starts, one for each workflow at the most. A condition or policy
-    /// that faults makes a run that is dead from the start, because whether it should have run
-    /// cannot be known.
+    /// The runs that `event` starts, in the order of the workflows, one for each at the most. Any
+    /// trigger that holds is enough. Where none does, a condition that faults makes a run that is
+    /// dead from the start, because whether it should have run cannot be known; so does a policy
+    /// that faults.
     #[must_use]
     pub fn route(&self, event: &Event, limits: Limits) -> Vec<Start> {
         let exact = self.exact.get(&event.kind).map_or(&[][..], Vec::as_slice);
-        let mut starts: Vec<Start> = Vec::new();
-        let mut started: Vec<usize> = Vec::new();
+        // By workflow: started, or the fault of a condition that leaves it open whether it is.
+        let mut found: BTreeMap<usize, Option<Fault>> = BTreeMap::new();
         for (w, t) in exact.iter().chain(&self.patterns) {
-            let workflow = &self.workflows[*w];
-            let trigger = &workflow.triggers[*t];
-            if started.contains(w) || !trigger.fits(&event.kind, &event.source) {
+            let trigger = &self.workflows[*w].triggers[*t];
+            if found.get(w) == Some(&None) || !trigger.fits(&event.kind, &event.source) {
                 continue;
             }
             match holds(trigger, event, limits) {
                 Ok(false) => {}
-                Ok(true) => {
-                    started.push(*w);
-                    starts.push(start(workflow, event, limits));
-                }
-                Err(fault) => {
-                    started.push(*w);
-                    starts.push(stillborn(workflow, event, "trigger condition", &fault));
-                }
+                Ok(true) => drop(found.insert(*w, None)),
+                Err(fault) => drop(found.entry(*w).or_insert(Some(fault))),
             }
         }
-        starts
+        let start = |(w, fault): (usize, Option<Fault>)| match fault {
+            None => start(&self.workflows[w], event, limits),
+            Some(fault) => stillborn(&self.workflows[w], event, "trigger condition", &fault),
+        };
+        found.into_iter().map(start).collect()
     }
 
     /// Why each workflow that `event` did not start did not, for those that came near: the type
@@ -99,11 +96,15 @@ impl Router {
     pub fn near(&self, event: &Event, limits: Limits) -> Vec<Near> {
         let mut near = Vec::new();
         for workflow in &self.workflows {
-            for trigger in &workflow.triggers {
-                if let Some(why) = why_not(trigger, event, limits) {
-                    near.push(Near { workflow: workflow.name.clone(), why });
-                }
+            let starts = |trigger: &Trigger| {
+                trigger.fits(&event.kind, &event.source)
+                    && holds(trigger, event, limits) == Ok(true)
+            };
+            if workflow.triggers.iter().any(starts) {
+                continue;
             }
+            let why = workflow.triggers.iter().filter_map(|t| why_not(t, event, limits));
+            near.extend(why.map(|why| Near { workflow: workflow.name.clone(), why }));
         }
         near
     }
@@ -116,7 +117,10 @@ fn why_not(trigger: &Trigger, event: &Event, limits: Limits) -> Option<String> {
         return Some(format!("it waits for `{close}`, the event is `{}`", event.kind));
     }
     if any_source != event.source {
-        return Some(format!("it takes only source `{any_source}`, the event is of `{}`", event.source));
+        return Some(format!(
+            "it takes only source `{any_source}`, the event is of `{}`",
+            event.source
+        ));
     }
     match holds(trigger, event, limits) {
         Ok(true) => None,
@@ -157,24 +161,43 @@ fn start(workflow: &Workflow, event: &Event, limits: Limits) -> Start {
         let scope = scope::of_event(event);
         template.eval(&scope, limits)?.to_text()
     };
-    let dedupe = match workflow.dedupe.as_ref().map(text).transpose() {
-        Ok(key) => key.filter(|key| !key.is_empty()),
+    // No key is no fault: what has none is not recognised again.
+    let optional = |template: &postroom_expr::Template| -> Result<Option<String>, Fault> {
+        let scope = scope::of_event(event);
+        let value = template.eval(&scope, limits)?;
+        if value.is_null() { Ok(None) } else { value.to_text().map(Some) }
+    };
+    let dedupe = match workflow.dedupe.as_ref().map(optional).transpose() {
+        Ok(key) => key.flatten().filter(|key| !key.is_empty()),
         Err(fault) => return stillborn(workflow, event, "`dedupe`", &fault),
     };
     let concurrency = match workflow.concurrency.as_ref().map(|c| Ok((text(&c.key)?, c.limit))) {
         Some(Err(fault)) => return stillborn(workflow, event, "`concurrency.key`", &fault),
-        Some(Ok((key, limit))) => Some((KeyHash::of(&["concurrency", &workflow.name], &key), limit)),
+        Some(Ok((key, limit))) => {
+            Some((KeyHash::of(&["concurrency", &workflow.name], &key), limit))
+        }
         None => None,
     };
     let mut run = new_run(workflow, event);
-    if let Some(key) = dedupe.as_ref().or(event.key.as_ref()) {
-        run.key.clone_from(key);
+    if let Some(key) = dedupe.clone().or_else(|| event_key(event)) {
+        run.key = key;
     }
     Start {
         run,
         dedupe: dedupe.map(|key| KeyHash::of(&["run", &workflow.name], &key)),
         concurrency,
     }
+}
+
+/// The event's key with what it is unique within: the same key in an event of another type or
+/// source is another order, and must not be taken for this one by a provider.
+fn event_key(event: &Event) -> Option<String> {
+    let key = event.key.as_ref()?;
+    if event.source.contains('/') || event.kind.contains('/') {
+        let hash = KeyHash::of(&["event", &event.source, &event.kind], key);
+        return Some(hash.0.iter().map(|byte| format!("{byte:02x}")).collect());
+    }
+    Some(format!("{}/{}/{key}", event.source, event.kind))
 }
 
 fn new_run(workflow: &Workflow, event: &Event) -> Run {
@@ -199,7 +222,10 @@ fn stillborn(workflow: &Workflow, event: &Event, what: &str, fault: &Fault) -> S
     let mut run = new_run(workflow, event);
     let mut failure = Failure::new(
         fault.code,
-        format!("the {what} of workflow `{}` could not be evaluated: {}", workflow.name, fault.message),
+        format!(
+            "the {what} of workflow `{}` could not be evaluated: {}",
+            workflow.name, fault.message
+        ),
     );
     failure.hint.clone_from(&fault.hint);
     run.fail_at_birth(failure, event.received_ms);

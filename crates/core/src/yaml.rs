@@ -3,15 +3,16 @@
 //!
 //! The tree is the raw form of workflows, manifests and configuration. It never leaves a parser.
 
-use std::fmt;
+use postroom_expr::{Mapping, Read, Template, nearest};
+use serde_saphyr::{Budget, Options};
 
-use postroom_expr::{Mapping, Read, Template};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Budget, Options, Spanned};
-
-use crate::near::nearest;
 use crate::problem::{self, Place, Problem};
+
+mod tree;
+
+/// How deep lists and mappings may nest. Each level costs the library up to 30 kB of stack in a
+/// debug build, and threads have 2 MB.
+const MAX_DEPTH: usize = 40;
 
 /// The largest YAML file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -94,66 +95,6 @@ impl At {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, at: At::from_location(spanned.referenced) })
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Int(value))
-    }
-    #[allow(clippy::cast_precision_loss)]
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Int))
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Str(value.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::List(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = access.next_key::<Spanned<String>>()? {
-            let at = At::from_location(key.referenced);
-            entries.push((Key { name: key.value, at }, access.next_value()?));
-        }
-        Ok(Value::Map(entries))
-    }
-}
-
 /// A file being read: its name and text for the places of problems, and the problems so far.
 #[derive(Debug)]
 pub struct Source<'a> {
@@ -176,17 +117,21 @@ impl<'a> Source<'a> {
     /// bombs and files over [`MAX_BYTES`] are problems.
     pub fn parse(&mut self) -> Option<Node> {
         if self.text.len() > MAX_BYTES {
-            let detail = format!("the file has {} bytes, at most {MAX_BYTES} are read", self.text.len());
-            self.problems.push(Problem::new(&problem::YAML_SYNTAX, detail).at(self.place(At::default())));
+            let detail =
+                format!("the file has {} bytes, at most {MAX_BYTES} are read", self.text.len());
+            self.problems
+                .push(Problem::new(&problem::YAML_SYNTAX, detail).at(self.place(At::default())));
             return None;
         }
         let mut budget = Budget::default();
         budget.max_nodes = 100_000;
-        budget.max_depth = 64;
+        budget.max_depth = MAX_DEPTH;
         budget.max_aliases = 200;
         let mut options = Options::default();
         options.budget = Some(budget);
         options.with_snippet = false;
+        options.strict_booleans = true;
+        options.reject_unsupported_tags = true;
         match serde_saphyr::from_str_with_options::<Node>(self.text, options) {
             Ok(node) => Some(node),
             Err(error) => {
@@ -212,7 +157,8 @@ impl<'a> Source<'a> {
 
     /// Notes that `node` is not what was wanted.
     pub fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) {
-        let detail = format!("`{path}` must be {wanted}, but is {}", node.value.kind());
+        let what = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+        let detail = format!("{what} must be {wanted}, but is {}", node.value.kind());
         self.report(Problem::new(&problem::WRONG_TYPE, detail), node.at);
     }
 
@@ -233,15 +179,9 @@ impl<'a> Source<'a> {
     /// the scalar's own place.
     fn inside(&self, node: &Node, start: usize, end: usize) -> At {
         let Value::Str(value) = &node.value else { return node.at };
-        let from = node.at.offset as usize;
-        let Some(rest) = self.text.get(from..) else { return node.at };
-        let line_start = value[..start.min(value.len())].rfind('\n').map_or(0, |n| n + 1);
-        let line = value[line_start..].lines().next().unwrap_or_default();
-        if line.trim().is_empty() {
+        let Some(offset) = self.offset_of(node, value, start.min(value.len())) else {
             return node.at;
-        }
-        let Some(found) = rest.find(line) else { return node.at };
-        let offset = from + found + (start.min(value.len()) - line_start);
+        };
         let Some(before) = self.text.get(..offset) else { return node.at };
         let column_text = &before[before.rfind('\n').map_or(0, |n| n + 1)..];
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -251,6 +191,30 @@ impl<'a> Source<'a> {
             offset: count(offset),
             len: count(end.saturating_sub(start)),
         }
+    }
+
+    /// The byte of the file at which byte `wanted` of a scalar's value stands. Lines of the value
+    /// are looked for one after the other, since block scalars may repeat themselves.
+    fn offset_of(&self, node: &Node, value: &str, wanted: usize) -> Option<usize> {
+        let from = node.at.offset as usize;
+        let len = if node.at.len == 0 { self.text.len() - from } else { node.at.len as usize };
+        let text = self.text.get(from..from + len)?;
+        let (mut seen, mut line_start) = (0, 0);
+        for line in value.split('\n') {
+            let last = line_start + line.len() >= wanted;
+            if !line.trim().is_empty() {
+                let found = seen + text.get(seen..)?.find(line)?;
+                if last {
+                    return Some(from + found + (wanted - line_start));
+                }
+                seen = found + line.len();
+            }
+            if last {
+                return None;
+            }
+            line_start += line.len() + 1;
+        }
+        None
     }
 
     /// Reads a mapping; anything else is a problem.
@@ -322,7 +286,10 @@ impl<'a> Source<'a> {
         match crate::duration::parse_ms(self.text(node, path)?) {
             Ok(ms) => Some(ms),
             Err(why) => {
-                self.report(Problem::new(&problem::WRONG_TYPE, format!("`{path}`: {why}")), node.at);
+                self.report(
+                    Problem::new(&problem::WRONG_TYPE, format!("`{path}`: {why}")),
+                    node.at,
+                );
                 None
             }
         }
@@ -337,7 +304,13 @@ impl<'a> Source<'a> {
     /// Compiles a condition: an expression with or without its `${{ }}`.
     pub fn condition(&mut self, node: &Node, path: &str) -> Option<postroom_expr::Expr> {
         let text = match &node.value {
-            Value::Bool(value) => if *value { "true" } else { "false" },
+            Value::Bool(value) => {
+                if *value {
+                    "true"
+                } else {
+                    "false"
+                }
+            }
             _ => self.text(node, path)?,
         };
         Template::condition(text).map_err(|faults| self.expression_faults(node, faults)).ok()
@@ -363,7 +336,9 @@ impl<'a> Source<'a> {
                     Mapping::Literal("null".to_owned())
                 }
             },
-            Value::List(items) => Mapping::List(items.iter().map(|item| self.mapping(item, reads)).collect()),
+            Value::List(items) => {
+                Mapping::List(items.iter().map(|item| self.mapping(item, reads)).collect())
+            }
             Value::Map(entries) => Mapping::Object(
                 entries
                     .iter()
@@ -375,12 +350,27 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Problem text of the YAML library without its own position prefix.
+/// Problem text of the YAML library without its own positions and without advice to programmers.
 fn plain_message(text: &str) -> String {
     let first = text.lines().next().unwrap_or(text);
     let message = first.strip_prefix("error: ").unwrap_or(first);
     let after = message.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
-    after.map_or(message, |(_, message)| message).to_owned()
+    let message = after.map_or(message, |(_, message)| message);
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if let Some(rest) = message.strip_prefix("duplicate mapping key: ") {
+        let key = rest.split(", set ").next().unwrap_or(rest);
+        return format!("the key `{key}` stands twice");
+    }
+    if message.starts_with("budget breached: Depth") {
+        return format!("lists and mappings nest deeper than {MAX_DEPTH} levels");
+    }
+    if message.starts_with("budget breached") {
+        return "the file is too large once its aliases are replaced".to_owned();
+    }
+    if message.starts_with("multiple YAML documents") {
+        return "the file holds several YAML documents, but one is read".to_owned();
+    }
+    message.replace(" rejected by the configured policy", " is not a JSON number")
 }
 
 fn scalar_json(value: &Value) -> String {

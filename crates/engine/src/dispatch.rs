@@ -1,5 +1,6 @@
 //! The claim loop: takes what is due from the store as long as there is room, and gives each run
-//! to an owner of its own.
+//! to an owner of its own. It claims a little ahead of the workers, so that they never wait for a
+//! read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tracing::{error, warn};
 use crate::{Inner, Project, owner};
 
 /// The most runs one claim asks for.
-const CLAIM: usize = 64;
+const CLAIM: usize = 128;
 
 /// How long to wait before asking a store that failed again.
 const RETRY_MS: i64 = 500;
@@ -44,25 +45,24 @@ pub(crate) async fn run(inner: Arc<Inner>) {
     }
 }
 
-/// Room for as many runs as there are workers free, at least one; `None` once stopping.
+/// Room for as many runs as may be claimed ahead, at least one; `None` once stopping.
 async fn room(inner: &Inner) -> Option<Vec<owner::Place>> {
-    let stopping = inner.stopping.cancelled();
     let first = async {
-        let worker = Arc::clone(&inner.workers).acquire_owned().await.ok()?;
+        let ahead = Arc::clone(&inner.ahead).acquire_owned().await.ok()?;
         let slot = Arc::clone(&inner.slots).acquire_owned().await.ok()?;
-        Some(owner::Place { worker, slot })
+        Some(owner::Place { ahead, slot })
     };
     let first = tokio::select! {
         biased;
-        () = stopping => None,
+        () = inner.stopping.cancelled() => None,
         first = first => first,
     }?;
     let mut room = vec![first];
     while room.len() < CLAIM
-        && let Ok(worker) = Arc::clone(&inner.workers).try_acquire_owned()
+        && let Ok(ahead) = Arc::clone(&inner.ahead).try_acquire_owned()
         && let Ok(slot) = Arc::clone(&inner.slots).try_acquire_owned()
     {
-        room.push(owner::Place { worker, slot });
+        room.push(owner::Place { ahead, slot });
     }
     Some(room)
 }

@@ -111,7 +111,9 @@ impl Inner {
             ("the correlation id", &arriving.correlation),
             ("the subject", &arriving.subject),
         ] {
-            text.as_ref().map_or(Ok(()), |text| check_name(what, text)).map_err(Rejected::Invalid)?;
+            text.as_ref()
+                .map_or(Ok(()), |text| check_name(what, text))
+                .map_err(Rejected::Invalid)?;
         }
         let now_ms = self.clock.now_ms();
         let id = self.entropy.event_id(now_ms);

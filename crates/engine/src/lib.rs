@@ -24,6 +24,11 @@ use std::sync::atomic::AtomicUsize;
 
 use parking_lot::RwLock;
 use postroom_store::{Store, Wake};
+
+/// What the engine's own interface speaks of; whoever uses the engine needs no store.
+pub use postroom_store::{
+    Command, Error as StoreError, EventFilter, EventRow, Ordered, Page, RunFilter, Stats,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,11 +37,14 @@ pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
 pub use orders::{BulkProgress, Selection};
 pub use outbound::Transport;
-pub use project::{Connection, Project, Settings};
+pub use project::{Connection, Project, Retention, Settings};
 pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
+
+/// Runs that may be claimed ahead of the workers, at least.
+const CLAIM_AHEAD: usize = 128;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -73,8 +81,10 @@ struct Inner {
     limits: limit::Limits,
     entropy: entropy::Entropy,
     signals: Signals,
-    /// Room for steps at work.
+    /// Room for runs at work.
     workers: Arc<Semaphore>,
+    /// Room for runs that were claimed and wait for a worker.
+    ahead: Arc<Semaphore>,
     /// Room for runs in memory, those whose last commit is under way included.
     slots: Arc<Semaphore>,
     /// Arrivals waiting to be written.
@@ -113,6 +123,7 @@ impl Engine {
             entropy: entropy::Entropy::new(),
             signals: Signals::new(),
             workers: Arc::new(Semaphore::new(settings.concurrency)),
+            ahead: Arc::new(Semaphore::new(settings.concurrency.max(CLAIM_AHEAD))),
             slots: Arc::new(Semaphore::new(settings.concurrency + settings.commits_in_flight)),
             arriving: AtomicUsize::new(0),
             stopping: CancellationToken::new(),

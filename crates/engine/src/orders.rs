@@ -1,7 +1,7 @@
 //! What people want of runs: cancel, redrive, discard; one or all that a filter selects.
 
-use postroom_core::RunId;
 use postroom_core::run::RunState;
+use postroom_core::{DefinitionHash, Run, RunId};
 use postroom_store::{Command, Error, Order, Ordered, RunFilter};
 use tracing::info;
 
@@ -51,12 +51,27 @@ impl Engine {
         Ok(ordered)
     }
 
-    /// The hash of the newest definition of a workflow, if the project has it.
-    #[must_use]
-    pub fn newest(&self, workflow: &str) -> Option<postroom_core::DefinitionHash> {
+    /// The newest definition of a run's workflow, if the run can go on with it, else why not.
+    ///
+    /// # Errors
+    /// The store's, if it cannot be read.
+    pub async fn newest(&self, run: &Run) -> Result<Result<DefinitionHash, String>, Error> {
         let project = self.project();
-        let found = project.workflows.iter().find(|(_, known)| known.name == workflow);
-        found.map(|(_, workflow)| workflow.hash)
+        let known = project.workflows.iter().find(|(_, known)| known.name == run.workflow);
+        let Some((_, newest)) = known else {
+            return Ok(Err(format!("the project no longer has workflow `{}`", run.workflow)));
+        };
+        // A run whose definition cannot be had has no place in it that could be lost.
+        match self.inner.definitions.get(&self.inner, run.definition).await? {
+            Ok(current) if !current.same_steps(newest) && !run.steps.is_empty() => {
+                Ok(Err(format!(
+                    "workflow `{}` has other steps now than when {} started; redrive it on the \
+                 same version, or replay its event",
+                    run.workflow, run.id
+                )))
+            }
+            _ => Ok(Ok(newest.hash)),
+        }
     }
 
     /// Carries out a person's word about up to `limit` of the selected runs. With `newest`, a
@@ -82,9 +97,13 @@ impl Engine {
             filter.before = Some(last.id);
             for (run, _) in page.rows {
                 let command = match command {
-                    Command::Redrive { .. } if newest => {
-                        Command::Redrive { definition: self.newest(&run.workflow) }
-                    }
+                    Command::Redrive { .. } if newest => match self.newest(&run).await? {
+                        Ok(hash) => Command::Redrive { definition: Some(hash) },
+                        Err(_) => {
+                            progress.refused += 1;
+                            continue;
+                        }
+                    },
                     command => command,
                 };
                 match self.order(run.id, command, actor, note).await? {

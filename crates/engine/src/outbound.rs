@@ -85,7 +85,10 @@ impl Transport for Http {
                 .headers()
                 .iter()
                 .map(|(name, value)| {
-                    (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                    (
+                        name.as_str().to_owned(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
                 })
                 .collect();
             Ok(HttpResponse { status, headers, body: read(response).await? })

@@ -1,6 +1,7 @@
 //! The owner of a run: takes it from state to state, starts its steps, writes down what became of
 //! them before anything follows from it, and gives it back.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -10,26 +11,29 @@ use postroom_core::run::{self, Effect, Input, Report, RunState, advance};
 use postroom_core::{Entry, Event, Json, Run, Workflow};
 use postroom_store::{Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{info, warn};
 
 use crate::Inner;
 use crate::signals::{DeadLabels, RunLabels};
-use crate::step::{self, Attempt};
+use crate::step::{self, Attempt, Ended};
 
 /// Room for a run.
 pub(crate) struct Place {
-    /// Held while steps are at work.
-    pub worker: OwnedSemaphorePermit,
+    /// Held until a worker is free.
+    pub ahead: OwnedSemaphorePermit,
     /// Held until the last commit is on disk.
     pub slot: OwnedSemaphorePermit,
 }
 
+/// Told once it is on disk.
+type Written = oneshot::Sender<()>;
+
 /// What an attempt wants written down while it goes on.
 pub(crate) enum Note {
     /// A call that must not be repeated blindly is about to be made.
-    Intent { step: usize, written: oneshot::Sender<()> },
+    Intent { step: usize, written: Written },
     /// One of several calls succeeded.
-    Called { step: usize, call: String, output: Json, report: Report, written: oneshot::Sender<()> },
+    Called { step: usize, call: String, output: Json, report: Report, written: Written },
 }
 
 /// A run lost to somebody else; what was not written is not to be done.
@@ -50,20 +54,38 @@ struct Owner {
 
 /// Works on a run until it has ended, sleeps, or is lost.
 pub(crate) async fn run(inner: Arc<Inner>, lease: Lease, place: Place) {
+    let Some(worker) = worker(&inner, &lease).await else { return };
+    drop(place.ahead);
     let workflow = match inner.definitions.get(&inner, lease.run.definition).await {
         Ok(Ok(workflow)) => workflow,
         Ok(Err(why)) => return undefined(&inner, lease, why).await,
         // The lease ends by itself and the run comes back.
         Err(error) => return warn!(run = %lease.run.id, %error, "cannot read a definition"),
     };
-    let span = info_span!(
-        "run",
-        run = %lease.run.id,
-        workflow = lease.run.workflow,
-        correlation_id = lease.event.correlation,
-    );
-    let owner = Owner::new(inner, workflow, lease);
-    owner.work(place).instrument(span).await;
+    Owner::new(inner, workflow, lease).work(worker, place.slot).await;
+}
+
+/// Waits for a free worker. `None` if the right to the run was lost meanwhile, or the engine
+/// stops; the run is given back then.
+async fn worker(inner: &Inner, lease: &Lease) -> Option<OwnedSemaphorePermit> {
+    let claimed_ms = inner.clock.now_ms();
+    let worker = tokio::select! {
+        biased;
+        () = inner.stopping.cancelled() => {
+            // Given back by ending the lease; if that fails it ends by itself.
+            let _ = inner.store.extend(vec![(lease.run.id, lease.fence)], claimed_ms).await;
+            return None;
+        }
+        worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
+    };
+    let now_ms = inner.clock.now_ms();
+    if now_ms - claimed_ms < inner.settings.lease_ms / 3 {
+        return Some(worker);
+    }
+    // It waited long enough for somebody else to have it by now.
+    let until_ms = now_ms + inner.settings.lease_ms;
+    let held = inner.store.extend(vec![(lease.run.id, lease.fence)], until_ms).await;
+    (held.ok()?.first() == Some(&true)).then_some(worker)
 }
 
 impl Owner {
@@ -89,43 +111,47 @@ impl Owner {
         Self { inner, workflow, event, fence, run, outputs, called, entries: Vec::new() }
     }
 
-    async fn work(mut self, place: Place) {
-        let (notes, mut noted) = mpsc::channel::<Note>(8);
+    async fn work(mut self, worker: OwnedSemaphorePermit, slot: OwnedSemaphorePermit) {
+        // Made when the first call is: runs that call nobody need none.
+        let mut notes: Option<Notes> = None;
         let mut attempts = FuturesUnordered::new();
+        let mut ended = VecDeque::new();
         let mut effects = self.advance(Input::Start);
         loop {
             if self.run.state != RunState::Running {
                 // The worker is free for others while the last commit is on its way.
-                drop(place.worker);
+                drop(worker);
                 self.give_back().await;
-                drop(place.slot);
+                drop(slot);
                 return;
             }
             if !self.entries.is_empty() && self.write().await.is_err() {
                 return;
             }
             for Effect::Call { step, attempt } in effects.drain(..) {
-                attempts.push(step::attempt(self.attempt(step, attempt), notes.clone()));
+                match step::begin(self.attempt(step, attempt)) {
+                    Ok(at_once) => ended.push_back(at_once),
+                    Err(calling) => {
+                        let (notes, _) = notes.get_or_insert_with(|| mpsc::channel(8));
+                        attempts.push(step::finish(calling, notes.clone()));
+                    }
+                }
+            }
+            if let Some(ended) = ended.pop_front() {
+                effects = self.ended(ended);
+                continue;
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
-                Some(ended) = attempts.next() => {
-                    if let postroom_core::Outcome::Done { output } = &ended.outcome {
-                        self.outputs[ended.step] = Some(output.clone());
-                    }
-                    effects = self.advance(Input::Ended {
-                        step: ended.step,
-                        outcome: ended.outcome,
-                        chance: self.inner.entropy.chance(),
-                        report: ended.report,
-                    });
-                }
-                Some(note) = noted.recv() => {
-                    if self.note(note).await.is_err() {
+                Some(ended) = attempts.next() => effects = self.ended(ended),
+                Some(note) = next_note(&mut notes) => {
+                    if self.note(*note).await.is_err() {
                         return;
                     }
                 }
-                () = self.inner.clock.sleep_until(next_due_ms) => effects = self.advance(Input::Tick),
+                () = self.inner.clock.sleep_until(next_due_ms) => {
+                    effects = self.advance(Input::Tick);
+                }
                 () = self.heartbeat() => {
                     if !self.extend().await {
                         return;
@@ -133,6 +159,18 @@ impl Owner {
                 }
             }
         }
+    }
+
+    fn ended(&mut self, ended: Ended) -> Vec<Effect> {
+        if let postroom_core::Outcome::Done { output } = &ended.outcome {
+            self.outputs[ended.step] = Some(output.clone());
+        }
+        self.advance(Input::Ended {
+            step: ended.step,
+            outcome: ended.outcome,
+            chance: self.inner.entropy.chance(),
+            report: ended.report,
+        })
     }
 
     fn advance(&mut self, input: Input) -> Vec<Effect> {
@@ -179,21 +217,27 @@ impl Owner {
     async fn write(&mut self) -> Result<(), Lost> {
         let entries = std::mem::take(&mut self.entries);
         loop {
-            let transition = Transition {
-                run: self.run.clone(),
-                fence: self.fence,
-                entries: entries.clone(),
-                emits: Vec::new(),
-            };
+            let (run, fence, entries) = (self.run.clone(), self.fence, entries.clone());
+            let transition = Transition { run, fence, entries, emits: Vec::new() };
             match self.inner.store.commit(vec![transition]).await.map(|mut c| c.pop()) {
                 Ok(Some(Committed::Written)) => return Ok(()),
                 Ok(_) => {
-                    info!("the run was taken by somebody else; what it was doing is not written");
+                    info!(
+                        run = %self.run.id,
+                        workflow = self.run.workflow,
+                        correlation_id = self.event.correlation,
+                        "the run was taken by somebody else; what it was doing is not written"
+                    );
                     return Err(Lost);
                 }
                 Err(Error::Closed) => return Err(Lost),
                 Err(error) => {
-                    warn!(%error, "cannot write the run down; trying again");
+                    warn!(
+                        run = %self.run.id,
+                        correlation_id = self.event.correlation,
+                        %error,
+                        "cannot write the run down; trying again"
+                    );
                     let _ = self.extend().await;
                     self.inner.clock.sleep_until(self.inner.clock.now_ms() + 500).await;
                 }
@@ -211,20 +255,20 @@ impl Owner {
                 RunLabels { workflow: self.run.workflow.clone(), state: self.run.state.name() };
             signals.runs_finished.get_or_create(&labels).inc();
         }
-        match (&self.run.failure, self.run.state) {
-            (Some(failure), RunState::Dead) => {
-                let workflow = self.run.workflow.clone();
-                let labels = DeadLabels { workflow, reason: failure.reason.name() };
-                signals.dead_letters.get_or_create(&labels).inc();
-                warn!(
-                    step = failure.step,
-                    reason = failure.reason.name(),
-                    code = failure.failure.code,
-                    "the run is a dead letter: {}",
-                    failure.failure.message
-                );
-            }
-            (_, state) => debug!(state = state.name(), due_ms = self.run.due_ms, "given back"),
+        if let (Some(failure), RunState::Dead) = (&self.run.failure, self.run.state) {
+            let workflow = self.run.workflow.clone();
+            let labels = DeadLabels { workflow, reason: failure.reason.name() };
+            signals.dead_letters.get_or_create(&labels).inc();
+            warn!(
+                run = %self.run.id,
+                workflow = self.run.workflow,
+                correlation_id = self.event.correlation,
+                step = failure.step,
+                reason = failure.reason.name(),
+                code = failure.failure.code,
+                "the run is a dead letter: {}",
+                failure.failure.message
+            );
         }
     }
 
@@ -238,6 +282,16 @@ impl Owner {
         let held = self.inner.store.extend(vec![(self.run.id, self.fence)], until_ms).await;
         // A store that cannot answer has not said that the run is lost.
         held.map_or(true, |held| held.first().copied().unwrap_or(true))
+    }
+}
+
+type Notes = (mpsc::Sender<Box<Note>>, mpsc::Receiver<Box<Note>>);
+
+/// The next note of an attempt; never, while there is none that could send one.
+async fn next_note(notes: &mut Option<Notes>) -> Option<Box<Note>> {
+    match notes {
+        Some((_, noted)) => noted.recv().await,
+        None => std::future::pending().await,
     }
 }
 

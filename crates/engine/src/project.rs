@@ -141,6 +141,19 @@ pub struct Settings {
     pub arriving: usize,
     /// Provider calls are answered from recorded examples.
     pub sandbox: bool,
+    /// What may be forgotten.
+    pub retention: Retention,
+}
+
+/// What may be forgotten of runs that have ended; what is `None` is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Keep this many succeeded and cancelled runs.
+    pub ended_count: Option<u64>,
+    /// Keep this many dead letters.
+    pub dead_count: Option<u64>,
+    /// Keep dead letters this long, in milliseconds.
+    pub dead_age_ms: Option<i64>,
 }
 
 impl Default for Settings {
@@ -152,6 +165,7 @@ impl Default for Settings {
             dedupe_window_ms: 3 * 86_400_000,
             arriving: 10_000,
             sandbox: false,
+            retention: Retention::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use postroom_store::Stats;
 use postroom_store::stats::Histogram as StoredHistogram;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -129,7 +129,12 @@ impl Signals {
         );
         r.register("attempts", "Attempts of steps, by outcome", signals.attempts.clone());
         r.register("failures", "Failed attempts, by failure code", signals.failures.clone());
-        r.register_with_unit("step", "Time an attempt took", Unit::Seconds, signals.step_seconds.clone());
+        r.register_with_unit(
+            "step",
+            "Time an attempt took",
+            Unit::Seconds,
+            signals.step_seconds.clone(),
+        );
         r.register("runs_finished", "Runs that ended, by state", signals.runs_finished.clone());
         r.register("dead_letters", "Runs that died, by reason", signals.dead_letters.clone());
         r.register_collector(Box::new(StoreCollector { stats }));
@@ -185,7 +190,13 @@ impl Collector for StoreCollector {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, metric)?)?;
         }
-        histogram(&mut encoder, "store_group_size", "Requests in one commit", &stats.group_size, 1.0)?;
+        histogram(
+            &mut encoder,
+            "store_group_size",
+            "Requests in one commit",
+            &stats.group_size,
+            1.0,
+        )?;
         let help = "Time one commit took, in seconds";
         histogram(&mut encoder, "store_commit_seconds", help, &stats.commit_us, 1e6)
     }
@@ -206,5 +217,5 @@ fn histogram(
     let total = filled.counts.iter().sum();
     let kind = prometheus_client::metrics::MetricType::Histogram;
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    family.encode_histogram::<()>(filled.sum as f64 / scale, total, &buckets, None)
+    family.encode_histogram::<NoLabelSet>(filled.sum as f64 / scale, total, &buckets, None)
 }

@@ -3,8 +3,9 @@
 //! in is the server's business.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use postroom_adapters::Webhook;
+use postroom_adapters::Adapter;
 use postroom_core::json::{MAX_DEPTH, too_deep};
 use postroom_core::{Json, Problem, problem};
 use postroom_expr::JsonView;
@@ -35,8 +36,8 @@ pub enum Takes {
     },
     /// A provider's webhook.
     Webhook {
-        /// How it is signed and what it says.
-        webhook: Box<Webhook>,
+        /// The adapter that says how it is signed.
+        adapter: Arc<Adapter>,
         /// The names of the live signing secrets; any of them may have signed.
         secrets: Vec<String>,
     },
@@ -77,7 +78,8 @@ impl Source {
             return None;
         }
         let detail = format!("source `{}` at {} has no signing secret", self.name, self.path);
-        let hint = format!("set {} in the environment or in .env, then restart", names.join(" or "));
+        let hint =
+            format!("set {} in the environment or in .env, then restart", names.join(" or "));
         Some(Problem::new(&problem::SOURCE_OFF, detail).hint(hint))
     }
 
@@ -99,8 +101,8 @@ impl Source {
                 }
                 self.envelope(headers, body)
             }
-            Takes::Webhook { webhook, secrets } => {
-                self.webhook(engine, webhook, secrets, headers, body)
+            Takes::Webhook { adapter, secrets } => {
+                self.webhook(engine, adapter, secrets, headers, body)
             }
         }
     }
@@ -142,7 +144,7 @@ impl Source {
     fn webhook(
         &self,
         engine: &Engine,
-        webhook: &Webhook,
+        adapter: &Adapter,
         names: &[String],
         headers: &[(String, String)],
         body: &[u8],
@@ -151,6 +153,10 @@ impl Source {
         if let Some(off) = self.off(secrets) {
             return Err(off.into());
         }
+        let Some(webhook) = &adapter.webhook else {
+            let detail = format!("adapter `{}` takes no webhooks", adapter.name);
+            return Err(Problem::new(&problem::SOURCE_OFF, detail).into());
+        };
         let live: Vec<_> = names.iter().filter_map(|name| secrets.get(name)).collect();
         let live: Vec<&str> = live.iter().map(|secret| secret.expose()).collect();
         webhook

@@ -45,28 +45,91 @@ pub(crate) struct Ended {
     pub report: Report,
 }
 
-/// Tries a step once.
-pub(crate) async fn attempt(mut attempt: Attempt, notes: mpsc::Sender<Note>) -> Ended {
+/// An attempt that has calls to make.
+pub(crate) struct Calling {
+    attempt: Attempt,
+    input: Json,
+    adapter: Arc<Adapter>,
+    action: Arc<Action>,
+    connection: Arc<Connection>,
+    key: String,
+    started: Instant,
+}
+
+/// Begins an attempt. One that calls nobody ends at once: its condition is false, its input cannot
+/// be made, or its action needs no call.
+pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Box<Calling>> {
     let started = Instant::now();
+    match attempt.prepare(started) {
+        Ok(None) => Ok(attempt.end(Outcome::Skipped, Report::default(), started)),
+        Err(outcome) => Ok(attempt.end(outcome, Report::default(), started)),
+        Ok(Some(prepare)) => {
+            let calling = prepare(attempt);
+            if !calling.action.calls.is_empty() {
+                return Err(Box::new(calling));
+            }
+            let outcome = calling.output().unwrap_or_else(|refused| refused);
+            Ok(calling.attempt.end(outcome, Report::default(), started))
+        }
+    }
+}
+
+/// Makes the calls of an attempt.
+pub(crate) async fn finish(calling: Box<Calling>, notes: mpsc::Sender<Box<Note>>) -> Ended {
+    let mut calling = *calling;
     let mut report = Report::default();
-    let outcome = match attempt.perform(&notes, &mut report).await {
+    let outcome = match calling.perform(&notes, &mut report).await {
         Ok(outcome) | Err(outcome) => outcome,
     };
-    let outcome = attempt.redacted(outcome);
-    report.request = report.request.map(|text| redact(&*attempt.inner.secrets, text));
-    report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
-    attempt.observe(&outcome, &report, started);
-    Ended { step: attempt.step, outcome, report }
+    let started = calling.started;
+    calling.attempt.end(outcome, report, started)
+}
+
+impl Calling {
+    /// The calls of an attempt; whatever ends it early comes back as `Err`.
+    async fn perform(
+        &mut self,
+        notes: &mpsc::Sender<Box<Note>>,
+        report: &mut Report,
+    ) -> Result<Outcome, Outcome> {
+        let last = self.action.calls.len() - 1;
+        for index in 0..=last {
+            let id = self.action.calls[index].id.clone();
+            if self.attempt.called.iter().any(|(done, _)| *done == id) {
+                continue;
+            }
+            let call = Call {
+                adapter: &self.adapter,
+                action: &self.action,
+                index,
+                connection: &self.connection,
+                key: &self.key,
+            };
+            let called = self.attempt.call(&call, &self.input, notes, report).await?;
+            let Some(output) = called else { continue };
+            self.attempt.called.push((id.clone(), output.clone()));
+            if index < last {
+                self.attempt.write_call(notes, id, output, report).await?;
+            }
+        }
+        self.output()
+    }
+
+    fn output(&self) -> Result<Outcome, Outcome> {
+        let context = self.attempt.context(&self.input, &self.connection, &self.key);
+        let output = self.action.output(&context).map_err(refused)?;
+        Ok(Outcome::Done { output })
+    }
 }
 
 impl Attempt {
-    /// The steps of an attempt; whatever ends it early comes back as `Err`.
-    async fn perform(
-        &mut self,
-        notes: &mpsc::Sender<Note>,
-        report: &mut Report,
-    ) -> Result<Outcome, Outcome> {
-        let Some(input) = self.input()? else { return Ok(Outcome::Skipped) };
+    /// What it takes to make the calls, or `None` if the step's condition is false.
+    #[allow(clippy::type_complexity, reason = "the attempt is moved in once it is known to go on")]
+    fn prepare(
+        &self,
+        started: Instant,
+    ) -> Result<Option<impl FnOnce(Attempt) -> Calling + use<>>, Outcome> {
+        let Some(input) = self.input()? else { return Ok(None) };
         let project = self.project();
         let step = &self.workflow.steps[self.step];
         let (adapter, action) = project
@@ -76,26 +139,51 @@ impl Attempt {
         action.check_input(&input).map_err(refused)?;
         let connection = project
             .connection(step.connection.as_deref(), &adapter.name)
+            .map(Arc::clone)
             .ok_or_else(|| refused(no_connection(&adapter)))?;
         let key = self.run.idempotency_key(&step.id, self.run.steps[self.step].generation);
-        for index in 0..action.calls.len() {
-            let id = action.calls[index].id.clone();
-            if self.called.iter().any(|(done, _)| *done == id) {
-                continue;
-            }
-            let call = Call { adapter: &adapter, action: &action, index, connection, key: &key };
-            let Some(output) = self.call(&call, &input, notes, report).await? else { continue };
-            self.called.push((id.clone(), output.clone()));
-            if index + 1 < action.calls.len() {
-                let report = Report { took_ms: None, ..report.clone() };
-                let (written, done) = oneshot::channel();
-                let note = Note::Called { step: self.step, call: id, output, report, written };
-                self.tell(notes, note, done).await?;
-            }
-        }
-        let context = self.context(&input, connection, &key);
-        let output = action.output(&context).map_err(refused)?;
-        Ok(Outcome::Done { output })
+        Ok(Some(move |attempt| Calling {
+            attempt,
+            input,
+            adapter,
+            action,
+            connection,
+            key,
+            started,
+        }))
+    }
+
+    /// Has one of several calls written down, so that a later attempt goes on after it.
+    async fn write_call(
+        &self,
+        notes: &mpsc::Sender<Box<Note>>,
+        call: String,
+        output: Json,
+        report: &Report,
+    ) -> Result<(), Outcome> {
+        let report = Report { took_ms: None, ..report.clone() };
+        info!(
+            run = %self.run.id,
+            workflow = self.run.workflow,
+            correlation_id = self.event.correlation,
+            step = self.workflow.steps[self.step].id,
+            attempt = self.attempt,
+            call,
+            request = report.request,
+            sandbox = report.sandbox,
+            "call done"
+        );
+        let (written, done) = oneshot::channel();
+        let note = Note::Called { step: self.step, call, output, report, written };
+        self.tell(notes, note, done).await
+    }
+
+    fn end(self, outcome: Outcome, mut report: Report, started: Instant) -> Ended {
+        let outcome = self.redacted(outcome);
+        report.request = report.request.map(|text| redact(&*self.inner.secrets, text));
+        report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+        self.observe(&outcome, &report, started);
+        Ended { step: self.step, outcome, report }
     }
 
     /// The step's input, or `None` if its condition is false.
@@ -148,7 +236,7 @@ impl Attempt {
         &self,
         call: &Call<'_>,
         input: &Json,
-        notes: &mpsc::Sender<Note>,
+        notes: &mpsc::Sender<Box<Note>>,
         report: &mut Report,
     ) -> Result<Option<Json>, Outcome> {
         let context = self.context(input, call.connection, call.key);
@@ -158,7 +246,8 @@ impl Attempt {
         };
         self.wait_for_limit(call).await?;
         let key = request.idempotency_key.as_deref().unwrap_or("none");
-        report.request = Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
+        report.request =
+            Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
         if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
             let (written, done) = oneshot::channel();
             self.tell(notes, Note::Intent { step: self.step, written }, done).await?;
@@ -169,7 +258,7 @@ impl Attempt {
                 other => Err(other),
             },
             Err(NoAnswer { lost, detail }) => {
-                Err(call.action.lost(call.index, lost, &detail, &context))
+                Err(call.action.lost(call.index, &context, lost, &detail))
             }
         }
     }
@@ -205,8 +294,7 @@ impl Attempt {
         let place = self.step * 1000 + call.index;
         loop {
             let now_ms = clock.now_ms();
-            let due_ms =
-                self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
+            let due_ms = self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
             if due_ms <= now_ms {
                 return Ok(());
             }
@@ -236,12 +324,12 @@ impl Attempt {
     /// is gone, and so is this attempt's right to go on.
     async fn tell(
         &self,
-        notes: &mpsc::Sender<Note>,
+        notes: &mpsc::Sender<Box<Note>>,
         note: Note,
         written: oneshot::Receiver<()>,
     ) -> Result<(), Outcome> {
         let gone = || refused(Failure::new("run/lost", "the run was taken by somebody else"));
-        notes.send(note).await.map_err(|_| gone())?;
+        notes.send(Box::new(note)).await.map_err(|_| gone())?;
         written.await.map_err(|_| gone())
     }
 
@@ -287,6 +375,9 @@ impl Attempt {
         // Steps that call nobody are the cheap ones; they leave their trace in the journal.
         if report.request.is_some() || failure.is_some() {
             info!(
+                run = %self.run.id,
+                workflow = self.run.workflow,
+                correlation_id = self.event.correlation,
                 step = self.workflow.steps[self.step].id,
                 attempt = self.attempt,
                 outcome = name,

@@ -41,6 +41,7 @@ pub use fault::{Fault, code};
 pub use functions::{FUNCTIONS, Function, GROUPS, Group};
 pub use json::{Entries, Items, JsonFault, JsonView, Kind};
 pub use mapping::{Mapping, MappingFault};
+pub use nearest::nearest;
 pub use number::{NoResult, Number};
 pub use parse::{MAX_HEIGHT, MAX_NESTING, MAX_SOURCE_BYTES};
 pub use reads::Read;

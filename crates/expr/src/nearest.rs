@@ -6,10 +6,7 @@
 const CANDIDATES: usize = 512;
 
 /// The name nearest to `wanted`, if one is near enough to be a slip of the keyboard.
-pub(crate) fn nearest<T: AsRef<str>>(
-    wanted: &str,
-    names: impl IntoIterator<Item = T>,
-) -> Option<String> {
+pub fn nearest<T: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = T>) -> Option<String> {
     let longest = wanted.chars().count();
     if longest > 64 {
         return None;

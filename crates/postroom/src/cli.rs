@@ -36,7 +36,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", env = "POSTROOM_URL")]
     pub url: Option<String>,
     /// The admin token, for a server reached with --url
-    #[arg(long, global = true, value_name = "TOKEN", env = "POSTROOM_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "POSTROOM_TOKEN",
+        hide_env_values = true
+    )]
     pub token: Option<String>,
     /// Print JSON: exactly what the API answers
     #[arg(long, global = true)]

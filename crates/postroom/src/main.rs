@@ -1,9 +1,11 @@
 //! The `postroom` binary: reads the command line, builds the runtime the command needs, and turns
 //! how it ended into an exit code. Holds no domain logic.
 
+mod assemble;
 mod check;
 mod cli;
 mod commands;
+mod config;
 mod exit;
 mod home;
 mod output;
@@ -16,6 +18,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use exit::Failed;
 use output::Output;
+
+/// Memory is often taken on one thread and given back on another (the store's writer), which the
+/// system's allocator does under a lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {

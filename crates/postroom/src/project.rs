@@ -1,10 +1,35 @@
-//! PLACEHOLDER of the owner's module: a project opened without a server.
+//! A project opened: everything read and checked, the store open, the engine built, not started.
+//! `serve` starts it; other commands call the server's routes over it in this process.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use postroom_core::Problem;
+use anyhow::anyhow;
+use postroom_core::{Problem, problem};
+use postroom_engine::clock::SystemClock;
+use postroom_engine::outbound::Http;
+use postroom_engine::{Bell, Clock, Engine, Parts, Retention, Settings, Source};
+use postroom_server::{AdminToken, Options};
+use postroom_store::sqlite::Sqlite;
 
-use crate::home;
+use crate::assemble::{Assembled, assemble};
+use crate::config::{self, Config, Loaded};
+use crate::exit::Failed;
+use crate::home::{self, Home};
+
+/// A project with its engine, not started.
+pub(crate) struct Opened {
+    /// The engine.
+    pub engine: Engine,
+    /// Where events come in.
+    pub sources: Vec<Arc<Source>>,
+    /// What has to be said, one sentence each.
+    pub notes: Vec<String>,
+    /// The data folder.
+    pub home: Home,
+    /// The configuration.
+    pub config: Config,
+}
 
 /// The API of a project, in this process.
 pub(crate) struct Local {
@@ -27,12 +52,99 @@ pub(crate) enum Unopened {
     Store(anyhow::Error),
 }
 
+impl From<Vec<Problem>> for Unopened {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl From<Unopened> for Failed {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Locked { folder } => {
+                let detail = format!("another Postroom process works on {}", folder.display());
+                let hint = "stop it, or use another folder with --data";
+                Self::Problems(vec![Problem::new(&problem::STORE_LOCKED, detail).hint(hint)])
+            }
+            Unopened::Problems(problems) => Self::Problems(problems),
+            Unopened::Store(error) => Self::Other(error),
+        }
+    }
+}
+
+/// Reads the project, opens the store and builds the engine.
+///
+/// # Errors
+/// By what the caller does next.
+pub(crate) async fn open(options: &home::Options, sandbox: bool) -> Result<Opened, Unopened> {
+    let loaded = config::load(options.config.as_deref())?;
+    let Assembled { project, sources, secrets, mut notes } = assemble(&loaded)?;
+    let home = Home::of(&loaded, options);
+    let Loaded { config, warnings, .. } = loaded;
+    notes.splice(0..0, warnings);
+    let bell = Arc::new(Bell::default());
+    let clock = Arc::new(SystemClock);
+    let refused = |error| store_failed(&home, error);
+    let store = Sqlite::open(&home.0, Arc::clone(&bell) as _, clock.now_ms()).map_err(refused)?;
+    let parts = Parts {
+        store: Arc::new(store),
+        bell,
+        clock,
+        secrets: Arc::new(secrets),
+        transport: Arc::new(Http::default()),
+        settings: settings(&config, sandbox),
+    };
+    let engine = Engine::new(parts, project).await.map_err(refused)?;
+    Ok(Opened { engine, sources, notes, home, config })
+}
+
+fn settings(config: &Config, sandbox: bool) -> Settings {
+    let day_ms = 86_400_000;
+    Settings {
+        concurrency: config.concurrency,
+        sandbox,
+        retention: Retention {
+            ended_count: config.keep_ended,
+            dead_count: config.keep_dead,
+            dead_age_ms: config.dead_days.map(|days| i64::from(days) * day_ms),
+        },
+        ..Settings::default()
+    }
+}
+
+fn store_failed(home: &Home, error: postroom_store::Error) -> Unopened {
+    match error {
+        postroom_store::Error::Locked { .. } => Unopened::Locked { folder: home.0.clone() },
+        postroom_store::Error::Newer { .. } => {
+            let problem = Problem::new(&problem::STORE_NEWER, error.to_string());
+            Unopened::Problems(vec![problem])
+        }
+        error => Unopened::Store(anyhow!("{}: {error}", home.0.display())),
+    }
+}
+
+impl Opened {
+    /// The server's routes over the engine.
+    pub fn routes(&self, tokens: Vec<AdminToken>) -> (axum::Router, Options) {
+        let options = Options {
+            max_body_bytes: self.config.max_body_bytes,
+            correlation_header: self.config.correlation_header.clone(),
+            metrics_path: self.config.metrics.clone(),
+            metrics_need_token: self.config.metrics_need_token,
+            ..Options::default()
+        };
+        let (engine, sources) = (self.engine.clone(), self.sources.clone());
+        (postroom_server::router(engine, sources, tokens, options.clone()), options)
+    }
+}
+
 /// Opens the store and builds the engine without starting it.
 ///
 /// # Errors
 /// By what the caller does next.
 pub(crate) async fn open_local(options: &home::Options) -> Result<Local, Unopened> {
-    let _ = (Unopened::Locked { folder: PathBuf::new() }, Unopened::Problems(Vec::new()));
-    let _ = || Local { router: axum::Router::new(), token: String::new() };
-    Err(Unopened::Store(anyhow::anyhow!("PLACEHOLDER: nothing opens {options:?}")))
+    let opened = open(options, false).await?;
+    let token = home::random_token().map_err(Unopened::Store)?;
+    let (router, _) = opened.routes(vec![AdminToken::of(&token)]);
+    Ok(Local { router, token })
 }

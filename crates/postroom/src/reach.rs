@@ -19,8 +19,8 @@ use tower::ServiceExt;
 
 use crate::cli::Global;
 use crate::exit::{Failed, Refused, Said};
-use crate::project::{self, Local, Unopened};
 use crate::home;
+use crate::project::{self, Local, Unopened};
 
 /// How long a command waits for a data folder that another process has, in case that is a command
 /// about to end or a server about to be ready.
@@ -109,8 +109,10 @@ impl Ask {
             request = request.header(name, value);
         }
         if let Some(token) = token.filter(|_| self.admin) {
-            let mut shown = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-                .map_err(|_| Failed::usage("the token holds characters no token has", TOKEN_HINT))?;
+            let mut shown =
+                HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| {
+                    Failed::usage("the token holds characters no token has", TOKEN_HINT)
+                })?;
             shown.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, shown);
         }
@@ -331,7 +333,9 @@ impl Missing {
         let (why, hint) = match self {
             Self::File(error) if error.kind() == io::ErrorKind::NotFound => (
                 format!("another process has {folder} and there is no {file} that says where"),
-                format!("wait until the server has started or the other command has ended; {elsewhere}"),
+                format!(
+                    "wait until the server has started or the other command has ended; {elsewhere}"
+                ),
             ),
             Self::File(error) => (
                 format!("a server has {folder}, but {file} cannot be read: {error}"),
@@ -360,10 +364,9 @@ mod tests {
 
     #[test]
     fn anything_may_stand_in_a_path_or_filter() {
-        let ask = Ask::get(&["runs", "a/../b?c#d e"]).query("code", Some("x&y=z")).query(
-            "workflow",
-            None::<String>,
-        );
+        let ask = Ask::get(&["runs", "a/../b?c#d e"])
+            .query("code", Some("x&y=z"))
+            .query("workflow", None::<String>);
         assert_eq!(
             uri(ask, "http://h:1"),
             "http://h:1/api/v1/runs/a%2F..%2Fb%3Fc%23d%20e?code=x%26y%3Dz"
@@ -421,7 +424,9 @@ mod tests {
         }
         let found = ServerFile::find(folder).await.ok().unwrap();
         assert_eq!(found.token, "two");
-        assert!(matches!(found.reach(None), Ok(Reach::Remote { token: Some(t), .. }) if t == "two"));
+        assert!(
+            matches!(found.reach(None), Ok(Reach::Remote { token: Some(t), .. }) if t == "two")
+        );
         drop(listener);
         assert!(matches!(ServerFile::find(folder).await, Err(Missing::Nobody(_))));
         ServerFile::remove(folder);

@@ -27,8 +27,8 @@ struct Document<'a> {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let problem = self.0;
-        let status = StatusCode::from_u16(problem.kind.status)
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let document = Document {
             r#type: format!("/docs/problems#{}", problem.kind.code.replace('/', "-")),
             title: problem.kind.title,
@@ -58,8 +58,8 @@ impl From<Problem> for Refusal {
     }
 }
 
-impl From<postroom_store::Error> for Refusal {
-    fn from(error: postroom_store::Error) -> Self {
+impl From<postroom_engine::StoreError> for Refusal {
+    fn from(error: postroom_engine::StoreError) -> Self {
         Self(Problem::new(&problem::UNAVAILABLE, error.to_string()))
     }
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use postroom_core::{EventId, Problem, problem};
-use postroom_store::EventFilter;
+use postroom_engine::EventFilter;
 use serde_json::{Value, json};
 
 use crate::App;
@@ -42,7 +42,8 @@ async fn list(
 }
 
 fn parse(id: &str) -> Result<EventId, Problem> {
-    id.parse().map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
+    id.parse()
+        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
 }
 
 fn missing(id: &str) -> Problem {

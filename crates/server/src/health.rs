@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use postroom_core::run::RunState;
 
-use crate::App;
 use crate::answer::Refusal;
+use crate::{AdminToken, App};
 
 /// 200 as long as the process answers at all.
 pub(crate) async fn alive() -> &'static str {
@@ -39,7 +39,7 @@ pub(crate) async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     if app.options.metrics_need_token {
-        app.token.check(&headers)?;
+        AdminToken::check(&app.tokens, &headers)?;
     }
     let text = app.engine.signals().render(app.engine.stats().await?);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

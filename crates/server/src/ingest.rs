@@ -12,7 +12,7 @@ use axum::routing::post;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use postroom_core::{Problem, problem};
 use postroom_engine::Source;
-use postroom_engine::source::{MISSING, Unfit};
+use postroom_engine::source::{MISSING, Takes, Unfit};
 use tracing::{debug, info};
 
 use crate::App;
@@ -36,7 +36,7 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
         Err(problem) => return refuse(source, problem),
     };
     let started = Instant::now();
-    let headers = lower(&head.headers);
+    let headers = wanted(app, source, &head.headers);
     let mut arriving = match source.read(&app.engine, &headers, &body) {
         Ok(arriving) => arriving,
         Err(Unfit::Missing) => {
@@ -81,17 +81,26 @@ fn refuse(source: &Source, problem: Problem) -> Response {
     Refusal(problem).into_response()
 }
 
-/// Header names are lower case already; a value that is not text cannot be used by any source.
-fn lower(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |(name, value): (&HeaderName, &HeaderValue)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+/// The headers that the source or we read; a value that is not text cannot be used by any source.
+fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&str, &HeaderValue)| {
+        Some((name.to_owned(), value.to_str().ok()?.to_owned()))
     };
-    headers.iter().filter_map(text).collect()
+    match source.takes {
+        Takes::Webhook { .. } => {
+            headers.iter().filter_map(|(name, value)| text((name.as_str(), value))).collect()
+        }
+        Takes::Envelope { .. } => {
+            let names = ["authorization", "idempotency-key", &app.options.correlation_header];
+            names.into_iter().filter_map(|name| text((name, headers.get(name)?))).collect()
+        }
+    }
 }
 
 async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
     let limit = app.options.max_body_bytes;
-    let collected = tokio::time::timeout(app.options.body_timeout, Limited::new(body, limit).collect());
+    let collected =
+        tokio::time::timeout(app.options.body_timeout, Limited::new(body, limit).collect());
     match collected.await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

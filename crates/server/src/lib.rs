@@ -57,19 +57,18 @@ impl Default for Options {
 struct App {
     engine: Engine,
     options: Options,
-    token: AdminToken,
+    tokens: Vec<AdminToken>,
     sources: Vec<Arc<Source>>,
 }
 
 /// The routes of a server.
-#[must_use]
 pub fn router(
     engine: Engine,
     sources: Vec<Arc<Source>>,
-    token: AdminToken,
+    tokens: Vec<AdminToken>,
     options: Options,
 ) -> Router {
-    let app = Arc::new(App { engine, options, token, sources });
+    let app = Arc::new(App { engine, options, tokens, sources });
     let mut router = Router::new()
         .nest("/api/v1", api::routes(&app))
         .route("/", get(health::overview))

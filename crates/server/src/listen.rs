@@ -1,5 +1,6 @@
 //! The accept loop: a bound on connections, time limits on slow clients, and an end that lets
-//! requests under way finish.
+//! requests under way finish. HTTP/1.1 only: HTTP/2 needs TLS in practice, and whatever ends TLS
+//! in front of Postroom speaks HTTP/1.1 to it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -43,13 +44,11 @@ pub async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(15))
         .max_buf_size(64 << 10);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(256);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(max_connections));
     loop {
@@ -59,8 +58,7 @@ pub async fn serve(
         };
         let Some((stream, permit)) = accepted else { continue };
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!(%error, "a connection ended early");

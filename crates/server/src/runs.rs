@@ -8,8 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use postroom_core::run::RunState;
 use postroom_core::{Problem, Run, RunId, problem};
-use postroom_engine::{BulkProgress, Selection};
-use postroom_store::{Command, Ordered, RunFilter};
+use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
 use serde_json::{Value, json};
 
 use crate::App;
@@ -72,7 +71,8 @@ async fn page(app: &App, mut parameters: Parameters, state: Option<RunState>) ->
 }
 
 fn parse(id: &str) -> Result<RunId, Problem> {
-    id.parse().map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
+    id.parse()
+        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
 }
 
 fn missing(id: &str) -> Problem {
@@ -112,11 +112,8 @@ async fn redrive(
     let mut definition = None;
     if wish.newest()? {
         let details = app.engine.run(parse(&id)?).await?.ok_or_else(|| missing(&id))?;
-        definition = app.engine.newest(&details.run.workflow);
-        if definition.is_none() {
-            let detail = format!("the project no longer has workflow `{}`", details.run.workflow);
-            return Err(Problem::new(&problem::CONFLICT, detail).into());
-        }
+        let newest = app.engine.newest(&details.run).await?;
+        definition = Some(newest.map_err(|why| Problem::new(&problem::CONFLICT, why))?);
     }
     order(&app, &id, Command::Redrive { definition }, &wish, None).await
 }

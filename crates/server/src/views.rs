@@ -2,8 +2,7 @@
 
 use postroom_core::trigger::Near;
 use postroom_core::{Entry, Event, Json, Run};
-use postroom_engine::{EventDetails, RunDetails};
-use postroom_store::EventRow;
+use postroom_engine::{EventDetails, EventRow, RunDetails};
 use serde::Serialize;
 
 /// One page of a list.

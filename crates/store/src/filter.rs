@@ -24,7 +24,8 @@ impl EventFilter {
     /// Whether an event fits, paging aside.
     #[must_use]
     pub fn fits(&self, event: &Event, routed: u32) -> bool {
-        let same = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
+        let same =
+            |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
         same(&self.kind, &event.kind)
             && same(&self.source, &event.source)
             && same(&self.correlation, &event.correlation)
@@ -74,8 +75,8 @@ impl RunFilter {
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows, newest first. May be fewer than asked for although there are more.
+    /// The rows, newest first: as many as asked for, unless there are no more.
     pub rows: Vec<T>,
-    /// Whether there may be more after the last row.
+    /// Whether there are more after the last row.
     pub more: bool,
 }

@@ -13,6 +13,7 @@ use postroom_core::id::KeyHash;
 use postroom_core::trigger::Start;
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 
+mod counters;
 pub mod filter;
 pub mod model;
 mod schedule;
@@ -114,7 +115,8 @@ pub struct Lease {
 pub struct Claimed {
     /// Runs to work on.
     pub leases: Vec<Lease>,
-    /// When the next run falls due, if fewer were due than asked for.
+    /// When the next run falls due that no concurrency key keeps back, if fewer were due than asked
+    /// for.
     pub next_due_ms: Option<i64>,
 }
 
@@ -147,7 +149,9 @@ pub enum Command {
     Cancel,
     /// Send it out again, on the definition it has or on another.
     Redrive {
-        /// The definition to go on with, if not the one it has.
+        /// The definition to go on with, if not the one it has. Whoever orders this makes sure
+        /// that both have the same steps in the same order
+        /// ([`Workflow::same_steps`](postroom_core::Workflow::same_steps)).
         definition: Option<DefinitionHash>,
     },
 }
@@ -183,9 +187,9 @@ pub enum Ordered {
 pub struct Count {
     /// The number's name. A name not seen, or past its time, counts from 0.
     pub key: String,
-    /// Added to it, unless that would lift it over `at_most`.
+    /// Added to it.
     pub add: i64,
-    /// The highest it may become.
+    /// The highest it may become by being added to. Taking away is always possible.
     pub at_most: Option<i64>,
     /// When it is forgotten, in milliseconds since 1970; kept from the change that made it.
     pub until_ms: i64,
@@ -196,7 +200,7 @@ pub struct Count {
 pub struct Counted {
     /// Its value now.
     pub value: i64,
-    /// Whether the change was made.
+    /// Whether the changes were made; the same for all that were asked for together.
     pub added: bool,
 }
 
@@ -213,9 +217,12 @@ pub struct Retention {
     pub dead_before_ms: Option<i64>,
     /// Remove events that arrived before this and have no runs left.
     pub events_before_ms: Option<i64>,
-    /// Remove at most this many rows in one call.
+    /// Remove at most this many by each of the rules above in one call.
     pub limit: u32,
 }
+
+/// A run with the event it works on and what it has written down.
+pub type History = (Run, Arc<Event>, Vec<Entry>);
 
 /// A hint that a run may have fallen due. May be lost, may be false; costs at most delay.
 pub trait Wake: Send + Sync + 'static {
@@ -264,7 +271,8 @@ pub trait Store: Send + Sync + 'static {
         now_ms: i64,
     ) -> Reply<'a, bool>;
 
-    /// Changes shared numbers, all or none. Repeating it counts twice.
+    /// Changes shared numbers: all of them, or none if one would be lifted over its bound.
+    /// Repeating it counts twice.
     fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>>;
 
     /// Keeps a definition for as long as runs may need it. Safe to repeat.
@@ -280,7 +288,7 @@ pub trait Store: Send + Sync + 'static {
     fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>>;
 
     /// A run with its event and journal.
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>>;
+    fn run(&self, id: RunId) -> Reply<'_, Option<History>>;
 
     /// Runs, newest first, with the correlation id of their event.
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>>;
@@ -288,6 +296,7 @@ pub trait Store: Send + Sync + 'static {
     /// Counts and timings.
     fn stats(&self) -> Reply<'_, Stats>;
 
-    /// Removes what may be forgotten; returns how many rows. Safe to repeat.
+    /// Removes what may be forgotten, and the keys and shared numbers whose time is over; returns
+    /// how many runs and events went. Safe to repeat.
     fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64>;
 }

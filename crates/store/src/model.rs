@@ -13,6 +13,7 @@ use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 use crate::{
     Arrival, Claimed, Command, Committed, Count, Counted, EventFilter, EventRow, Fence, Lease,
     Order, Ordered, Page, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
+    counters,
 };
 
 /// The in-memory store.
@@ -54,6 +55,17 @@ impl Model {
         Self { state: Mutex::default(), wake }
     }
 
+    /// What the end of its process does to a durable store: owners and leaders are lost, and what
+    /// was at work is due at `now_ms`.
+    pub fn lose_owners(&self, now_ms: i64) {
+        let mut state = self.state.lock();
+        state.leaders.clear();
+        for row in state.runs.values_mut() {
+            row.held = None;
+            row.reaped_ms = (row.run.state == RunState::Running).then_some(now_ms);
+        }
+    }
+
     fn with<T: Send + 'static>(&self, change: impl FnOnce(&mut State) -> T) -> Reply<'_, T> {
         let result = change(&mut self.state.lock());
         self.wake.wake();
@@ -69,9 +81,11 @@ impl State {
     fn record(&mut self, arrival: Arrival) -> Recorded {
         let now_ms = arrival.event.received_ms;
         let first = arrival.dedupe.and_then(|key| self.seen(key, now_ms)).map(EventId);
-        let first = first.unwrap_or(arrival.event.id);
-        if let Some((event, _)) = self.events.get(&first) {
-            return Recorded::Duplicate { event: first, correlation: event.correlation.clone() };
+        for first in first.into_iter().chain([arrival.event.id]) {
+            if let Some((event, _)) = self.events.get(&first) {
+                let correlation = event.correlation.clone();
+                return Recorded::Duplicate { event: first, correlation };
+            }
         }
         if let Some(key) = arrival.dedupe {
             self.keys.insert(key, (arrival.event.id.0, arrival.dedupe_until_ms));
@@ -110,16 +124,16 @@ impl State {
         due.sort_unstable();
         let mut claimed = Claimed::default();
         for (due_ms, id) in due {
-            let gate = self.runs[&id].gate;
-            if gate.is_some_and(|(key, bound)| self.at_work(key) >= bound as usize) {
-                continue;
+            if claimed.leases.len() == limit {
+                break;
             }
             if due_ms > now_ms {
                 claimed.next_due_ms = Some(due_ms);
                 break;
             }
-            if claimed.leases.len() == limit {
-                break;
+            let gate = self.runs[&id].gate;
+            if gate.is_some_and(|(key, bound)| self.at_work(key) >= bound as usize) {
+                continue;
             }
             self.fence += 1;
             let fence = Fence(self.fence);
@@ -152,7 +166,7 @@ impl State {
         Committed::Written
     }
 
-    fn control(&mut self, order: Order) -> Ordered {
+    fn control(&mut self, order: &Order) -> Ordered {
         let Some(row) = self.runs.get_mut(&order.run) else { return Ordered::Missing };
         let note = order.note.as_deref();
         let run = row.run.clone();
@@ -164,7 +178,9 @@ impl State {
                 Run { definition, ..run }.redrive(&order.actor, note, order.now_ms)
             }
         };
-        let Some((run, entry)) = changed else { return Ordered::Refused(Box::new(row.run.clone())) };
+        let Some((run, entry)) = changed else {
+            return Ordered::Refused(Box::new(row.run.clone()));
+        };
         row.run = run;
         row.journal.push(entry);
         row.held = None;
@@ -184,18 +200,17 @@ impl State {
         reaped
     }
 
-    fn count(&mut self, count: &Count, now_ms: i64) -> Counted {
-        let found = self.counters.get(&count.key).filter(|(_, until_ms)| *until_ms > now_ms);
-        let (value, until_ms) = found.copied().unwrap_or((0, count.until_ms));
-        let sum = value.saturating_add(count.add);
-        let added = count.at_most.is_none_or(|bound| sum <= bound);
-        if added {
-            self.counters.insert(count.key.clone(), (sum, until_ms));
-        }
-        Counted { value: if added { sum } else { value }, added }
+    fn count(&mut self, counts: &[Count], now_ms: i64) -> Vec<Counted> {
+        self.counters.retain(|_, (_, until_ms)| *until_ms > now_ms);
+        let known = counts.iter().filter_map(|count| {
+            self.counters.get(&count.key).map(|found| (count.key.as_str(), *found))
+        });
+        let (counted, changed) = counters::change(counts, &known.collect());
+        self.counters.extend(changed.into_iter().map(|(key, number)| (key.to_owned(), number)));
+        counted
     }
 
-    fn prune(&mut self, retention: Retention) -> u64 {
+    fn prune(&mut self, retention: Retention, now_ms: i64) -> u64 {
         let before = self.runs.len() + self.events.len();
         let dead = |run: &Run| run.state == RunState::Dead;
         let ended = |run: &Run| matches!(run.state, RunState::Succeeded | RunState::Cancelled);
@@ -204,14 +219,15 @@ impl State {
         if let Some(before_ms) = retention.events_before_ms {
             let kept: std::collections::HashSet<EventId> =
                 self.runs.values().map(|row| row.run.event).collect();
-            let oldest: Vec<EventId> =
-                self.events.keys().take(retention.limit as usize).copied().collect();
-            for id in oldest {
-                if self.events[&id].0.received_ms < before_ms && !kept.contains(&id) {
-                    self.events.remove(&id);
-                }
+            let old = |(id, (event, _)): (&EventId, &(Arc<Event>, u32))| {
+                (event.received_ms < before_ms && !kept.contains(id)).then_some(*id)
+            };
+            let old = self.events.iter().filter_map(old).take(retention.limit as usize);
+            for id in old.collect::<Vec<_>>() {
+                self.events.remove(&id);
             }
         }
+        self.keys.retain(|_, (_, until_ms)| *until_ms > now_ms);
         (before - self.runs.len() - self.events.len()) as u64
     }
 
@@ -234,7 +250,8 @@ impl State {
         }
         if let Some(before_ms) = before_ms {
             let old = |id: &RunId| self.runs[id].run.finished_ms.is_some_and(|at| at < before_ms);
-            let ids: Vec<RunId> = of_class(self).into_iter().filter(old).take(limit as usize).collect();
+            let ids: Vec<RunId> =
+                of_class(self).into_iter().filter(old).take(limit as usize).collect();
             for id in ids {
                 self.runs.remove(&id);
             }
@@ -283,7 +300,7 @@ impl Store for Model {
         self.with(|state| state.reap(now_ms))
     }
     fn control(&self, order: Order) -> Reply<'_, Ordered> {
-        self.with(|state| state.control(order))
+        self.with(|state| state.control(&order))
     }
     fn lead<'a>(
         &'a self,
@@ -301,7 +318,7 @@ impl Store for Model {
         })
     }
     fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>> {
-        self.with(|state| counts.iter().map(|count| state.count(count, now_ms)).collect())
+        self.with(|state| state.count(&counts, now_ms))
     }
     fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash> {
         self.with(|state| {
@@ -312,8 +329,14 @@ impl Store for Model {
     }
     fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>> {
         self.with(|state| match hashes.is_empty() {
-            true => state.definitions.values().cloned().collect(),
-            false => hashes.iter().filter_map(|hash| state.definitions.get(hash).cloned()).collect(),
+            true => {
+                let mut all: Vec<_> = state.definitions.iter().collect();
+                all.sort_by_key(|(hash, (name, _))| (name, *hash));
+                all.into_iter().map(|(_, definition)| definition.clone()).collect()
+            }
+            false => {
+                hashes.iter().filter_map(|hash| state.definitions.get(hash).cloned()).collect()
+            }
         })
     }
     fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>> {
@@ -334,7 +357,7 @@ impl Store for Model {
             page(rows.map(row), filter.limit)
         })
     }
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>> {
+    fn run(&self, id: RunId) -> Reply<'_, Option<crate::History>> {
         self.with(|state| {
             let row = state.runs.get(&id)?;
             let event = Arc::clone(&state.events[&row.run.event].0);
@@ -344,7 +367,8 @@ impl Store for Model {
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>> {
         self.with(|state| {
             let older = |id: &RunId| filter.before.is_none_or(|before| *id < before);
-            let rows = state.runs.iter().rev().filter(|(id, row)| older(id) && filter.fits(&row.run));
+            let rows =
+                state.runs.iter().rev().filter(|(id, row)| older(id) && filter.fits(&row.run));
             let correlation = |run: &Run| state.events[&run.event].0.correlation.clone();
             page(rows.map(|(_, row)| (row.run.clone(), correlation(&row.run))), filter.limit)
         })
@@ -353,7 +377,7 @@ impl Store for Model {
         let stats = self.state.lock().stats();
         Box::pin(std::future::ready(Ok(stats)))
     }
-    fn prune(&self, retention: Retention, _now_ms: i64) -> Reply<'_, u64> {
-        self.with(|state| state.prune(retention))
+    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64> {
+        self.with(|state| state.prune(retention, now_ms))
     }
 }

@@ -2,7 +2,7 @@
 //! key are at work. Owned by the embedded backend, rebuilt when it opens; writes nothing.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use postroom_core::id::KeyHash;
@@ -23,9 +23,12 @@ pub(crate) type Gate = (KeyHash, u32);
 pub(crate) struct Waiting {
     pub due_ms: i64,
     pub id: RunId,
+    /// The state its row on disk has.
     pub state: RunState,
     pub gate: Option<Gate>,
     pub fresh: Option<Box<Fresh>>,
+    /// Places are numbered, so that an old place of a run is told from its new one.
+    place: u64,
 }
 
 /// A run that has never been at work, with its event.
@@ -36,14 +39,30 @@ pub(crate) struct Fresh {
 }
 
 impl Waiting {
-    fn place(&self) -> (i64, RunId) {
+    /// A run as it waits after its row was read or written.
+    pub fn new(due_ms: i64, id: RunId, state: RunState, gate: Option<Gate>) -> Self {
+        Self { due_ms, id, state, gate, fresh: None, place: 0 }
+    }
+
+    /// A run that was just written down, with what its first owner needs.
+    pub fn fresh(due_ms: i64, run: Run, gate: Option<Gate>, event: &Arc<Event>) -> Self {
+        let event = Arc::clone(event);
+        let waiting = Self::new(due_ms, run.id, run.state, gate);
+        Self { fresh: Some(Box::new(Fresh { run, event })), ..waiting }
+    }
+
+    fn order(&self) -> (i64, RunId) {
         (self.due_ms, self.id)
+    }
+
+    fn fresh_bytes(&self) -> usize {
+        self.fresh.as_ref().map_or(0, |fresh| fresh.event.data.text().len() + 512)
     }
 }
 
 impl PartialEq for Waiting {
     fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place()
+        self.order() == other.order()
     }
 }
 impl Eq for Waiting {}
@@ -55,7 +74,7 @@ impl PartialOrd for Waiting {
 impl Ord for Waiting {
     /// Reversed, so that the heap's greatest is the earliest.
     fn cmp(&self, other: &Self) -> Ordering {
-        other.place().cmp(&self.place())
+        other.order().cmp(&self.order())
     }
 }
 
@@ -64,6 +83,8 @@ impl Ord for Waiting {
 pub(crate) struct Held {
     pub fence: Fence,
     pub until_ms: i64,
+    /// When it had been due.
+    pub due_ms: i64,
     pub gate: Option<Gate>,
     /// The state its row on disk has.
     pub stored: RunState,
@@ -77,40 +98,52 @@ struct Line {
     parked: BinaryHeap<Waiting>,
 }
 
+/// Places of a run that no longer count.
+#[derive(Debug, Default)]
+struct Void {
+    /// Every place up to this one.
+    up_to: u64,
+    /// How many of them there still are.
+    places: u32,
+}
+
 /// What is due and who works on what.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     waiting: BinaryHeap<Waiting>,
-    /// Places in `waiting` that no longer count, because the run moved or ended.
-    void: HashSet<(RunId, i64)>,
+    /// Runs that moved or ended while they waited; their old places are dropped as they come up.
+    void: HashMap<RunId, Void>,
     held: HashMap<RunId, Held>,
     lines: HashMap<KeyHash, Line>,
     fence: u64,
+    places: u64,
     fresh_bytes: usize,
 }
 
 impl Schedule {
     /// A schedule over runs read back from disk. `epoch` makes fences grow across restarts.
     pub fn rebuild(waiting: Vec<Waiting>, epoch: u64) -> Self {
-        Self { waiting: waiting.into(), fence: epoch << 24, ..Self::default() }
+        Self { waiting: waiting.into(), fence: epoch << 20, ..Self::default() }
     }
 
     /// Adds a run that waits for its time.
     pub fn push(&mut self, mut waiting: Waiting) {
-        if let Some(fresh) = &waiting.fresh {
-            let bytes = fresh.event.data.text().len() + 512;
-            if self.fresh_bytes + bytes > FRESH_BYTES {
-                waiting.fresh = None;
-            } else {
-                self.fresh_bytes += bytes;
-            }
+        self.places += 1;
+        waiting.place = self.places;
+        let bytes = waiting.fresh_bytes();
+        if self.fresh_bytes + bytes > FRESH_BYTES {
+            waiting.fresh = None;
+        } else {
+            self.fresh_bytes += bytes;
         }
         self.waiting.push(waiting);
     }
 
     /// Forgets the place of a run that moved or ended while it waited.
-    pub fn void(&mut self, id: RunId, due_ms: i64) {
-        self.void.insert((id, due_ms));
+    pub fn void(&mut self, id: RunId) {
+        let void = self.void.entry(id).or_default();
+        void.up_to = self.places;
+        void.places += 1;
     }
 
     /// Hands out up to `limit` runs due by `now_ms`.
@@ -125,16 +158,13 @@ impl Schedule {
                     continue;
                 }
                 line.active += 1;
-                if line.parked.peek().is_some_and(|next| next.gate.is_some_and(|g| line.active < g.1))
-                {
-                    self.waiting.extend(line.parked.pop());
-                }
+                self.unpark(key);
             }
+            self.fresh_bytes -= waiting.fresh_bytes();
             self.fence += 1;
             let fence = Fence(self.fence);
-            let held =
-                Held { fence, until_ms, gate: waiting.gate, stored: waiting.state, rows: 0 };
-            self.held.insert(waiting.id, held);
+            let (due_ms, gate, stored) = (waiting.due_ms, waiting.gate, waiting.state);
+            self.held.insert(waiting.id, Held { fence, until_ms, due_ms, gate, stored, rows: 0 });
             claimed.push((waiting, fence));
         }
         claimed
@@ -143,21 +173,83 @@ impl Schedule {
     /// The next waiting run; `None` if its place no longer counts.
     fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.waiting.pop()?;
-        if let Some(fresh) = &waiting.fresh {
-            self.fresh_bytes -= fresh.event.data.text().len() + 512;
+        if !self.is_void(&waiting) {
+            return Some(waiting);
         }
-        (self.void.is_empty() || !self.void.remove(&waiting.place_key())).then_some(waiting)
+        self.fresh_bytes -= waiting.fresh_bytes();
+        // It may have been let out of its line; then the next may go in its stead.
+        if let Some((key, _)) = waiting.gate {
+            self.unpark(key);
+        }
+        None
     }
 
-    /// When the next run falls due.
+    /// Whether a place no longer counts. It has to be dropped then, because it is struck off.
+    fn is_void(&mut self, waiting: &Waiting) -> bool {
+        if self.void.is_empty() {
+            return false;
+        }
+        let Some(void) = self.void.get_mut(&waiting.id) else { return false };
+        if waiting.place > void.up_to {
+            return false;
+        }
+        void.places -= 1;
+        if void.places == 0 {
+            self.void.remove(&waiting.id);
+        }
+        true
+    }
+
+    /// Lets the next run of a concurrency key back among the waiting, if there is room for it.
+    fn unpark(&mut self, key: KeyHash) {
+        self.drop_void_parked(key);
+        let Some(line) = self.lines.get_mut(&key) else { return };
+        let bound = line.parked.peek().and_then(|next| next.gate).map(|(_, bound)| bound);
+        if bound.is_some_and(|bound| line.active < bound) {
+            self.waiting.extend(line.parked.pop());
+        }
+        if line.active == 0 && line.parked.is_empty() {
+            self.lines.remove(&key);
+        }
+    }
+
+    /// Makes sure that the first in a line is one that counts.
+    fn drop_void_parked(&mut self, key: KeyHash) {
+        if self.void.is_empty() {
+            return;
+        }
+        while let Some(next) = self.lines.get_mut(&key).and_then(|line| line.parked.pop()) {
+            if !self.is_void(&next) {
+                if let Some(line) = self.lines.get_mut(&key) {
+                    line.parked.push(next);
+                }
+                return;
+            }
+            self.fresh_bytes -= next.fresh_bytes();
+        }
+    }
+
+    /// When the next run falls due that is not kept back by its concurrency key.
     pub fn next_due_ms(&mut self) -> Option<i64> {
         loop {
             let next = self.waiting.peek()?;
-            if self.void.is_empty() || !self.void.contains(&next.place_key()) {
-                return Some(next.due_ms);
+            let (due_ms, void) = (next.due_ms, self.void.get(&next.id));
+            if void.is_none_or(|void| next.place > void.up_to) {
+                return Some(due_ms);
             }
             self.pop();
         }
+    }
+
+    /// When the run that waits longest fell due, whatever it waits for.
+    pub fn oldest_due_ms(&mut self) -> Option<i64> {
+        let keys: Vec<KeyHash> = self.lines.keys().copied().collect();
+        for key in keys {
+            self.drop_void_parked(key);
+        }
+        let parked = self.lines.values().filter_map(|line| line.parked.peek());
+        let parked = parked.map(|waiting| waiting.due_ms).min();
+        self.next_due_ms().into_iter().chain(parked).min()
     }
 
     /// The owner's hold on a run.
@@ -168,44 +260,29 @@ impl Schedule {
     /// Takes a run from its owner; the next of its concurrency key may go.
     pub fn release(&mut self, id: RunId) -> Option<Held> {
         let held = self.held.remove(&id)?;
-        if let Some((key, _)) = held.gate
-            && let Some(line) = self.lines.get_mut(&key)
-        {
-            line.active = line.active.saturating_sub(1);
-            let next = line.parked.pop();
-            if line.active == 0 && next.is_none() {
-                self.lines.remove(&key);
+        if let Some((key, _)) = held.gate {
+            if let Some(line) = self.lines.get_mut(&key) {
+                line.active = line.active.saturating_sub(1);
             }
-            self.waiting.extend(next);
+            self.unpark(key);
         }
         Some(held)
     }
 
     /// Prolongs a hold; false if it is lost.
     pub fn extend(&mut self, id: RunId, fence: Fence, until_ms: i64) -> bool {
-        match self.held.get_mut(&id) {
-            Some(held) if held.fence == fence => {
-                held.until_ms = until_ms;
-                true
-            }
-            _ => false,
-        }
+        let own = self.held.get_mut(&id).filter(|held| held.fence == fence);
+        own.map(|held| held.until_ms = until_ms).is_some()
     }
 
     /// Runs whose owner's time is over.
-    pub fn expired(&self, now_ms: i64) -> Vec<RunId> {
+    pub fn expired(&self, now_ms: i64) -> Vec<(RunId, &Held)> {
         let late = self.held.iter().filter(|(_, held)| held.until_ms <= now_ms);
-        late.map(|(id, _)| *id).collect()
+        late.map(|(id, held)| (*id, held)).collect()
     }
 
     /// How many runs are under an owner, by the state their row has.
     pub fn at_work(&self) -> impl Iterator<Item = RunState> {
         self.held.values().map(|held| held.stored)
-    }
-}
-
-impl Waiting {
-    fn place_key(&self) -> (RunId, i64) {
-        (self.id, self.due_ms)
     }
 }

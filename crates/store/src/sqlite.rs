@@ -13,9 +13,9 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use postroom_core::definition::Stored;
 use postroom_core::run::RunState;
-use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
+use postroom_core::{DefinitionHash, EventId, Run, RunId};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::schedule::{Schedule, Waiting};
 use crate::stats::Meter;
@@ -30,12 +30,14 @@ mod prune;
 mod read;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use memory::Keys;
 use writer::{Answer, Deliver, Inbox, Request, Writer};
 
-/// The most reading connections at once.
+/// The most queries of lists and pages at once.
 const READERS: usize = 4;
 
 /// What the parts of the backend share.
@@ -46,7 +48,11 @@ struct Shared {
     tally: Mutex<[u64; 6]>,
     leaders: Mutex<std::collections::HashMap<String, (String, i64)>>,
     readers: Mutex<Vec<Connection>>,
+    /// Bounds the connections that lists and pages use; owners that take up a run never wait here.
+    reading: Semaphore,
     failing: Mutex<Option<String>>,
+    /// Up to where events were looked at by retention and kept.
+    pruned_to: Mutex<[u8; 16]>,
     group_size: Meter,
     commit_us: Meter,
     path: PathBuf,
@@ -62,6 +68,7 @@ pub struct Sqlite {
 }
 
 /// A database error by what the caller does next.
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 fn failed(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
@@ -87,9 +94,10 @@ impl Sqlite {
         std::fs::create_dir_all(folder).map_err(|e| io_failed("cannot make", folder, &e))?;
         let lock = lock(folder)?;
         let path = folder.join("postroom.db");
-        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let mut connection =
+            connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         schema::migrate(&mut connection)?;
-        let epoch = u64::try_from(now_ms / 1000).unwrap_or(0);
+        let epoch = u64::try_from(now_ms).unwrap_or(0);
         let shared = Arc::new(Shared {
             inbox: Inbox::default(),
             schedule: Mutex::new(Schedule::rebuild(read::live(&connection, now_ms)?, epoch)),
@@ -97,7 +105,9 @@ impl Sqlite {
             tally: Mutex::new(read::tally(&connection)?),
             leaders: Mutex::default(),
             readers: Mutex::default(),
+            reading: Semaphore::new(READERS),
             failing: Mutex::default(),
+            pruned_to: Mutex::default(),
             group_size: Meter::new(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]),
             commit_us: Meter::new(&[
                 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000,
@@ -127,6 +137,15 @@ impl Sqlite {
         answered.await.map_err(|_| Error::Closed)?
     }
 
+    /// Runs a query of a list or page; only so many at once.
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let _permit = self.shared.reading.acquire().await.map_err(|_| Error::Closed)?;
+        self.read(query).await
+    }
+
     /// Runs a query on a reading connection, off the runtime's threads.
     async fn read<T: Send + 'static>(
         &self,
@@ -149,61 +168,83 @@ impl Sqlite {
         done.await.map_err(|error| Error::Unavailable { reason: error.to_string() })?
     }
 
-    async fn lease(&self, claimed: Vec<(Waiting, Fence)>, now_ms: i64) -> Result<Vec<Lease>, Error> {
-        let mut leases = Vec::with_capacity(claimed.len());
-        let mut stored = Vec::new();
-        for (waiting, fence) in claimed {
-            match waiting.fresh {
-                Some(fresh) => {
-                    let (run, event) = (fresh.run, fresh.event);
-                    leases.push(Lease { run, fence, event, journal: Vec::new() });
-                }
-                None => stored.push((waiting.id, fence)),
-            }
-        }
-        if stored.is_empty() {
-            return Ok(leases);
-        }
-        let ids = stored.clone();
-        let loaded = self
-            .read(move |connection| {
-                let load = |(id, _): &(RunId, Fence)| rows::load(connection, *id);
-                Ok(ids.iter().map(load).collect::<Vec<_>>())
-            })
-            .await;
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
+    /// Reads what owners need of claimed runs, in the order in which they were claimed.
+    async fn lease(
+        &self,
+        claimed: Vec<(Waiting, Fence)>,
+        now_ms: i64,
+    ) -> Result<Vec<Lease>, Error> {
+        let stored = claimed.iter().filter(|(waiting, _)| waiting.fresh.is_none());
+        let ids: Vec<RunId> = stored.map(|(waiting, _)| waiting.id).collect();
+        let loaded = if ids.is_empty() {
+            Ok(Vec::new())
+        } else {
+            let load = move |connection: &Connection| {
+                Ok(ids.iter().map(|id| rows::load(connection, *id)).collect::<Vec<_>>())
+            };
+            self.read(load).await
+        };
+        let mut loaded = match loaded {
+            Ok(loaded) => loaded.into_iter(),
             Err(error) => {
                 // Nobody will work on these before their lease ends; give them back at once.
-                let held = leases.iter().map(|lease| (lease.run.id, lease.fence)).chain(stored);
-                self.hand_back(held.collect(), now_ms);
+                for (waiting, fence) in claimed {
+                    self.hand_back(waiting.id, fence, now_ms);
+                }
                 return Err(error);
             }
         };
-        for ((id, fence), loaded) in stored.into_iter().zip(loaded) {
-            match loaded {
-                Ok(Some(loaded)) => {
-                    if let Some(held) = self.shared.schedule.lock().held(id) {
-                        held.rows = loaded.rows;
-                    }
-                    let (run, event, journal) = (loaded.run, loaded.event, loaded.journal);
-                    leases.push(Lease { run, fence, event, journal });
+        let mut leases = Vec::with_capacity(claimed.len());
+        for (waiting, fence) in claimed {
+            let lease = match waiting.fresh {
+                Some(fresh) => {
+                    let (run, event) = (fresh.run, fresh.event);
+                    Some(Lease { run, fence, event, journal: Vec::new() })
                 }
-                Ok(None) => drop(self.shared.schedule.lock().release(id)),
-                Err(Error::Corrupt { reason }) => {
-                    self.shared.inbox.send(Request::Bury(id, reason, now_ms))?;
-                }
-                Err(_) => self.hand_back(vec![(id, fence)], now_ms),
-            }
+                None => match loaded.next() {
+                    Some(found) => self.take_up(waiting.id, fence, found, now_ms)?,
+                    None => None,
+                },
+            };
+            leases.extend(lease);
         }
         Ok(leases)
     }
 
-    fn hand_back(&self, held: Vec<(RunId, Fence)>, now_ms: i64) {
+    /// Makes a lease of a run that was read, unless it was taken away meanwhile.
+    fn take_up(
+        &self,
+        id: RunId,
+        fence: Fence,
+        found: Result<Option<rows::Loaded>, Error>,
+        now_ms: i64,
+    ) -> Result<Option<Lease>, Error> {
+        let loaded = match found {
+            Ok(loaded) => loaded,
+            Err(Error::Corrupt { reason }) => {
+                self.shared.inbox.send(Request::Bury(id, reason, now_ms))?;
+                return Ok(None);
+            }
+            Err(_) => {
+                self.hand_back(id, fence, now_ms);
+                return Ok(None);
+            }
+        };
         let mut schedule = self.shared.schedule.lock();
-        for (id, fence) in held {
-            schedule.extend(id, fence, now_ms);
-        }
+        let Some(held) = schedule.held(id).filter(|held| held.fence == fence) else {
+            return Ok(None);
+        };
+        let Some(loaded) = loaded else {
+            schedule.release(id);
+            return Ok(None);
+        };
+        held.rows = loaded.rows;
+        let (run, event, journal) = (loaded.run, loaded.event, loaded.journal);
+        Ok(Some(Lease { run, fence, event, journal }))
+    }
+
+    fn hand_back(&self, id: RunId, fence: Fence, now_ms: i64) {
+        self.shared.schedule.lock().extend(id, fence, now_ms);
     }
 
     fn stats_now(&self) -> Stats {
@@ -218,7 +259,7 @@ impl Sqlite {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
         Stats {
             runs: RunState::ALL.into_iter().map(|state| (state, counts[index(state)])).collect(),
-            oldest_due_ms: schedule.next_due_ms(),
+            oldest_due_ms: schedule.oldest_due_ms(),
             dedupe_keys: shared.keys.lock().len() as u64,
             disk_bytes: size(&shared.path) + size(&shared.wal_path),
             group_size: shared.group_size.read(),
@@ -254,8 +295,8 @@ fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    let connection =
-        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection
         .execute_batch(
@@ -342,26 +383,26 @@ impl Store for Sqlite {
     }
 
     fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>> {
-        Box::pin(self.read(move |connection| read::definitions(connection, &hashes)))
+        Box::pin(self.query(move |connection| read::definitions(connection, &hashes)))
     }
 
     fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>> {
-        Box::pin(self.read(move |connection| read::event(connection, id)))
+        Box::pin(self.query(move |connection| read::event(connection, id)))
     }
 
     fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>> {
-        Box::pin(self.read(move |connection| read::events(connection, &filter)))
+        Box::pin(self.query(move |connection| read::events(connection, &filter)))
     }
 
-    fn run(&self, id: RunId) -> Reply<'_, Option<(Run, Arc<Event>, Vec<Entry>)>> {
-        Box::pin(self.read(move |connection| {
+    fn run(&self, id: RunId) -> Reply<'_, Option<crate::History>> {
+        Box::pin(self.query(move |connection| {
             let loaded = rows::load(connection, id)?;
             Ok(loaded.map(|loaded| (loaded.run, loaded.event, loaded.journal)))
         }))
     }
 
     fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>> {
-        Box::pin(self.read(move |connection| read::runs(connection, &filter)))
+        Box::pin(self.query(move |connection| read::runs(connection, &filter)))
     }
 
     fn stats(&self) -> Reply<'_, Stats> {

@@ -45,9 +45,10 @@ impl TextFile {
         line_of(&self.text, offset)
     }
 
-    /// True when the whole file is test code: it stands in a folder called `tests`.
+    /// True when the whole file is test code: it stands in a folder called `tests`, `examples` or
+    /// `fuzz`.
     pub fn is_test_file(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests")
+        self.path.split('/').any(|part| matches!(part, "tests" | "examples" | "fuzz"))
     }
 
     /// True when `offset` stands in test code.

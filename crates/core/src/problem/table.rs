@@ -3,12 +3,7 @@
 
 use super::Kind;
 
-const fn kind(
-    code: &'static str,
-    status: u16,
-    title: &'static str,
-    explain: &'static str,
-) -> Kind {
+const fn kind(code: &'static str, status: u16, title: &'static str, explain: &'static str) -> Kind {
     Kind { code, status, title, explain }
 }
 

@@ -140,7 +140,9 @@ impl Bulk<'_> {
             match ended {
                 None => break,
                 Some(Ok(())) => so_far.done += 1,
-                Some(Err(Failed::Refused(Refused { status: 404 | 409, .. }))) => so_far.refused += 1,
+                Some(Err(Failed::Refused(Refused { status: 404 | 409, .. }))) => {
+                    so_far.refused += 1;
+                }
                 Some(Err(failed)) => {
                     stop.set(true);
                     so_far.failed.get_or_insert(failed);

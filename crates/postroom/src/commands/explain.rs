@@ -1,7 +1,7 @@
 //! `explain`: the table of problems, one row or all.
 
-use postroom_core::near::nearest;
 use postroom_core::problem::{self, Kind};
+use postroom_expr::nearest;
 use serde_json::{Value, json};
 
 use crate::exit::{Failed, Refused, Said};
@@ -40,13 +40,15 @@ fn row(kind: &Kind) -> Value {
 fn unknown(code: &str) -> Failed {
     let codes = || problem::ALL.iter().map(|kind| kind.code);
     let last = |code: &'static str| code.rsplit('/').next().unwrap_or(code);
-    let near = nearest(code, codes()).map(str::to_owned).or_else(|| {
+    let near = nearest(code, codes()).or_else(|| {
         let slip = nearest(code, codes().map(last))?;
         codes().find(|code| last(code) == slip).map(str::to_owned)
     });
     let hint = match near {
         Some(near) => format!("did you mean `postroom explain {near}`?"),
-        None => "`postroom explain` lists every code; other codes are those of providers".to_owned(),
+        None => {
+            "`postroom explain` lists every code; other codes are those of providers".to_owned()
+        }
     };
     let said = Said { detail: format!("there is no problem `{code}`"), hint: Some(hint) };
     Failed::Refused(Refused { status: 404, code: None, said })

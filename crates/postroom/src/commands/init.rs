@@ -57,7 +57,11 @@ pub(crate) fn write(dir: &Path, force: bool) -> Result<(), Failed> {
         }
         let mut options = fs::OpenOptions::new();
         options.write(true);
-        if force { options.create(true).truncate(true) } else { options.create_new(true) };
+        if force {
+            options.create(true).truncate(true)
+        } else {
+            options.create_new(true)
+        };
         let mut file =
             options.open(&path).with_context(|| format!("cannot write {}", path.display()))?;
         file.write_all(text.as_bytes())

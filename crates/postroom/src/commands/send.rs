@@ -33,10 +33,9 @@ pub(super) async fn run(args: &Send, global: &Global, output: &Output) -> Result
     let body = body(args)?;
     let reach = Reach::find(global).await?;
     let mut ask = Ask::source(&args.source_path, body);
-    for (name, value) in [
-        ("Idempotency-Key", &args.key),
-        (args.correlation_header.as_str(), &args.correlation),
-    ] {
+    for (name, value) in
+        [("Idempotency-Key", &args.key), (args.correlation_header.as_str(), &args.correlation)]
+    {
         if let Some(value) = value {
             ask = ask.header(name, value);
         }

@@ -42,8 +42,10 @@ pub(super) fn run(body: &[u8], output: &Output) -> Result<String, Failed> {
     }
     if run.state == RunState::Dead {
         let id = run.id;
-        let next = format!("send it out again with `postroom dlq redrive {id}`, or end it with \
-             `postroom dlq discard {id}`");
+        let next = format!(
+            "send it out again with `postroom dlq redrive {id}`, or end it with \
+             `postroom dlq discard {id}`"
+        );
         text.push('\n');
         text.push_str(&output::hint(&next));
         text.push('\n');
@@ -62,10 +64,7 @@ fn fields(run: &Run, beside: &Beside, output: &Output) -> Vec<Vec<Cell>> {
     let mut fields = vec![
         vec![field("state", "").swap_remove(0), state(run.state.name())],
         field("workflow", format!("{} {}", run.workflow, run.definition)),
-        field(
-            "event",
-            format!("{} {} from {}", run.event, beside.event_type, beside.event_source),
-        ),
+        field("event", format!("{} {} from {}", run.event, beside.event_type, beside.event_source)),
         field("correlation", &beside.correlation),
         field("key", &run.key),
         field("created", moment.both(run.created_ms)),
@@ -82,7 +81,8 @@ fn fields(run: &Run, beside: &Beside, output: &Output) -> Vec<Vec<Cell>> {
     }
     if let Some(failure) = &run.failure {
         let at = failure.step.as_deref().map(|step| format!(" at step {step}"));
-        fields.push(field("reason", format!("{}{}", failure.reason.name(), at.unwrap_or_default())));
+        fields
+            .push(field("reason", format!("{}{}", failure.reason.name(), at.unwrap_or_default())));
     }
     fields
 }

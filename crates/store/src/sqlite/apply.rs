@@ -1,18 +1,19 @@
 //! What each request does: first to the tables, inside the group's transaction, then, once that is
 //! on disk, to the schedule and to whoever asked.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use postroom_core::id::KeyHash;
 use postroom_core::run::RunState;
 use postroom_core::trigger::Start;
-use postroom_core::{Entry, Run, RunId};
+use postroom_core::{Entry, EventId, Run, RunId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, body, corrupt, state_number};
 use super::writer::{Answer, Deliver, Overlay, Request};
 use super::{Shared, failed, prune};
-use crate::schedule::{Fresh, Gate, Waiting};
+use crate::schedule::{Gate, Waiting};
 use crate::{
     Arrival, Command, Committed, Count, Counted, Error, Fence, Order, Ordered, Recorded, Transition,
 };
@@ -21,8 +22,8 @@ use crate::{
 pub(super) enum Applied {
     Recorded(Vec<Recorded>),
     Committed(Vec<(Committed, Vec<Recorded>)>),
-    /// With the due time the run had while it waited, and its concurrency key.
-    Ordered(Ordered, Option<i64>, Option<Gate>),
+    /// With whether the run waited before, and its concurrency key.
+    Ordered(Ordered, bool, Option<Gate>),
     Counted(Vec<Counted>),
     Reaped(Vec<Waiting>),
     Rows(u64),
@@ -50,15 +51,20 @@ pub(super) fn apply(
             tables.execute(sql, params![hash.0, name, stored])?;
             Applied::Done
         }
-        Request::Reap(now_ms, _) => Applied::Reaped(tables.reap(*now_ms)?),
+        Request::Reap(now_ms, _) => Applied::Reaped(tables.reap(*now_ms)),
         Request::Prune(retention, now_ms, _) => {
             shared.keys.lock().sweep(*now_ms);
-            Applied::Rows(prune::prune(connection, *retention, *now_ms, &mut overlay.tally)?)
+            let before = *shared.tally.lock();
+            let tally = prune::Tally { before, changes: &mut overlay.tally };
+            let cursor = &mut *shared.pruned_to.lock();
+            Applied::Rows(prune::prune(connection, *retention, *now_ms, tally, cursor)?)
         }
         Request::Bury(id, reason, now_ms) => {
             tables.bury(*id, reason, *now_ms)?;
             Applied::Done
         }
+        #[cfg(test)]
+        Request::Execute(sql, _) => unreachable!("{sql} goes alone"),
     })
 }
 
@@ -86,14 +92,16 @@ impl Tables<'_> {
     }
 
     fn seen(&self, key: KeyHash, now_ms: i64) -> Option<[u8; 16]> {
-        let found = self.overlay.keys.get(&key).copied();
-        found.or_else(|| self.shared.keys.lock().get(key, now_ms))
+        match self.overlay.keys.get(&key) {
+            Some((target, until_ms)) => (*until_ms > now_ms).then_some(*target),
+            None => self.shared.keys.lock().get(key, now_ms),
+        }
     }
 
     fn remember(&mut self, key: KeyHash, target: [u8; 16], until_ms: i64) -> Result<(), Error> {
         let sql = "INSERT INTO dedupe (hash, until_ms, target) VALUES (?1, ?2, ?3)";
         self.execute(sql, params![key.0, until_ms, target])?;
-        self.overlay.keys.insert(key, target);
+        self.overlay.keys.insert(key, (target, until_ms));
         Ok(())
     }
 
@@ -103,22 +111,18 @@ impl Tables<'_> {
 
     fn arrival(&mut self, arrival: &Arrival) -> Result<Recorded, Error> {
         let event = &arrival.event;
-        if let Some(key) = arrival.dedupe {
-            if let Some(first) = self.seen(key, event.received_ms)
-                && let Some(correlation) = self.correlation(first)?
-            {
-                let event = postroom_core::EventId(first);
-                return Ok(Recorded::Duplicate { event, correlation });
-            }
-            self.remember(key, event.id.0, arrival.dedupe_until_ms)?;
-        } else if let Some(correlation) = self.correlation_of_repeat(arrival)? {
-            return Ok(Recorded::Duplicate { event: event.id, correlation });
+        if let Some(first) = arrival.dedupe.and_then(|key| self.seen(key, event.received_ms))
+            && let Some(correlation) = self.correlation(first)?
+        {
+            return Ok(Recorded::Duplicate { event: EventId(first), correlation });
         }
         let cause = event.cause.as_ref().map(serde_json::to_string).transpose();
         let cause = cause.map_err(|error| corrupt("event cause", &error))?;
-        let sql = "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, subject, \
-                   key, cause, routed, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-        self.execute(
+        let sql = "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
+                   subject, key, cause, routed, data) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                   ON CONFLICT (id) DO NOTHING";
+        let written = self.execute(
             sql,
             params![
                 event.id.0,
@@ -134,7 +138,15 @@ impl Tables<'_> {
                 event.data.text(),
             ],
         )?;
+        if written == 0 {
+            // Its reply was lost and it comes again.
+            let correlation = self.correlation(event.id.0)?.unwrap_or_default();
+            return Ok(Recorded::Duplicate { event: event.id, correlation });
+        }
         let seq = self.connection.last_insert_rowid();
+        if let Some(key) = arrival.dedupe {
+            self.remember(key, event.id.0, arrival.dedupe_until_ms)?;
+        }
         let (mut runs, mut deduplicated) = (Vec::new(), Vec::new());
         for start in &arrival.starts {
             match start.dedupe.and_then(|key| self.seen(key, event.received_ms)) {
@@ -146,12 +158,6 @@ impl Tables<'_> {
             }
         }
         Ok(Recorded::New { runs, deduplicated })
-    }
-
-    /// An emitted or keyless event whose reply was lost comes again with the same id. Ids grow, so
-    /// only those not above the newest need a look.
-    fn correlation_of_repeat(&self, arrival: &Arrival) -> Result<Option<String>, Error> {
-        self.correlation(arrival.event.id.0)
     }
 
     fn correlation(&self, event: [u8; 16]) -> Result<Option<String>, Error> {
@@ -166,8 +172,8 @@ impl Tables<'_> {
             self.remember(key, run.id.0, until_ms)?;
         }
         let (gate, bound) = start.concurrency.map(|(key, bound)| (key.0, bound)).unzip();
-        let sql = "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, due_ms, \
-                   finished_ms, gate, gate_limit, body) \
+        let sql = "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, \
+                   due_ms, finished_ms, gate, gate_limit, body) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         self.execute(
             sql,
@@ -209,13 +215,16 @@ impl Tables<'_> {
         if self.overlay.gone.contains(&run.id) {
             return Ok((Committed::Stale, Vec::new()));
         }
+        let kept = self.overlay.kept.contains(&run.id);
+        let stored = if kept { RunState::Running } else { stored };
         self.update(run)?;
         self.count_state(Some(stored), run.state);
         let n = self.overlay.rows.get(&run.id).copied().unwrap_or(rows);
         self.write_journal(run.id, n, &transition.entries)?;
-        if run.state != RunState::Running {
-            self.overlay.gone.insert(run.id);
-        }
+        match run.state {
+            RunState::Running => self.overlay.kept.insert(run.id),
+            _ => self.overlay.gone.insert(run.id),
+        };
         Ok((Committed::Written, self.record(&transition.emits)?))
     }
 
@@ -240,15 +249,20 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Whether somebody works on a run, as far as this group has got.
+    fn is_held(&self, id: RunId) -> bool {
+        !self.overlay.gone.contains(&id) && self.shared.schedule.lock().held(id).is_some()
+    }
+
     fn control(&mut self, order: &Order) -> Result<Applied, Error> {
         let Some(loaded) = rows::load(self.connection, order.run)? else {
-            return Ok(Applied::Ordered(Ordered::Missing, None, None));
+            return Ok(Applied::Ordered(Ordered::Missing, false, None));
         };
-        let (before, due_ms) = (loaded.run.state, loaded.run.due_ms);
+        let before = loaded.run.state;
         let note = order.note.as_deref();
         let changed = match order.command {
             Command::Cancel => loaded.run.clone().cancel(&order.actor, note, order.now_ms),
-            Command::Redrive { .. } if self.shared.schedule.lock().held(order.run).is_some() => None,
+            Command::Redrive { .. } if self.is_held(order.run) => None,
             Command::Redrive { definition } => {
                 let mut run = loaded.run.clone();
                 run.definition = definition.unwrap_or(run.definition);
@@ -256,69 +270,55 @@ impl Tables<'_> {
             }
         };
         let Some((run, entry)) = changed else {
-            return Ok(Applied::Ordered(Ordered::Refused(Box::new(loaded.run)), None, None));
+            return Ok(Applied::Ordered(Ordered::Refused(Box::new(loaded.run)), false, None));
         };
         self.update(&run)?;
         self.count_state(Some(before), run.state);
-        let rows = match self.overlay.rows.get(&run.id) {
-            Some(rows) => *rows,
-            None => self.journal_rows(run.id)?,
-        };
-        self.write_journal(run.id, rows, &[entry])?;
+        self.write_journal(run.id, loaded.rows, &[entry])?;
         self.overlay.gone.insert(run.id);
-        Ok(Applied::Ordered(Ordered::Done(Box::new(run)), due_ms, loaded.gate))
-    }
-
-    fn journal_rows(&self, run: RunId) -> Result<u32, Error> {
-        let sql = "SELECT COALESCE(MAX(n), 0) FROM journal WHERE run = ?1";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        statement.query_row([run.0], |row| row.get(0)).map_err(failed)
+        Ok(Applied::Ordered(Ordered::Done(Box::new(run)), !before.ended(), loaded.gate))
     }
 
     fn count(&self, counts: &[Count], now_ms: i64) -> Result<Vec<Counted>, Error> {
-        let mut counted = Vec::with_capacity(counts.len());
+        let mut numbers: HashMap<&str, (i64, i64)> = HashMap::new();
         for count in counts {
             let sql = "SELECT value, until_ms FROM counters WHERE key = ?1 AND until_ms > ?2";
             let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-            let found: Option<(i64, i64)> = statement
+            let found = statement
                 .query_row(params![count.key, now_ms], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()
                 .map_err(failed)?;
-            let (value, until_ms) = found.unwrap_or((0, count.until_ms));
-            let sum = value.saturating_add(count.add);
-            let added = count.at_most.is_none_or(|bound| sum <= bound);
-            if added {
-                let sql = "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
-                self.execute(sql, params![count.key, sum, until_ms])?;
-            }
-            counted.push(Counted { value: if added { sum } else { value }, added });
+            numbers.entry(&count.key).or_insert(found.unwrap_or((0, count.until_ms)));
+        }
+        let (counted, changed) = crate::counters::change(counts, &numbers);
+        for (key, (value, until_ms)) in changed {
+            let sql = "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
+            self.execute(sql, params![key, value, until_ms])?;
         }
         Ok(counted)
     }
 
     /// The runs whose owner is late, as they will wait. Their rows stay as they are.
-    fn reap(&mut self, now_ms: i64) -> Result<Vec<Waiting>, Error> {
-        let late = self.shared.schedule.lock().expired(now_ms);
+    fn reap(&mut self, now_ms: i64) -> Vec<Waiting> {
+        let schedule = self.shared.schedule.lock();
         let mut reaped = Vec::new();
-        for id in late {
+        for (id, held) in schedule.expired(now_ms) {
             if self.overlay.gone.contains(&id) {
                 continue;
             }
-            let Some(loaded) = rows::load(self.connection, id)? else { continue };
-            self.overlay.gone.insert(id);
-            reaped.push(Waiting {
-                due_ms: loaded.run.due_ms.unwrap_or(now_ms).min(now_ms),
-                id,
-                state: loaded.run.state,
-                gate: loaded.gate,
-                fresh: None,
-            });
+            let kept = self.overlay.kept.contains(&id);
+            let state = if kept { RunState::Running } else { held.stored };
+            let waited = state != RunState::Running;
+            let due_ms = if waited { held.due_ms.min(now_ms) } else { now_ms };
+            reaped.push(Waiting::new(due_ms, id, state, held.gate));
         }
-        Ok(reaped)
+        self.overlay.gone.extend(reaped.iter().map(|waiting| waiting.id));
+        reaped
     }
 
     fn bury(&mut self, id: RunId, reason: &str, now_ms: i64) -> Result<(), Error> {
-        let Some(stored) = self.shared.schedule.lock().held(id).map(|held| held.stored) else {
+        let stored = self.shared.schedule.lock().held(id).map(|held| held.stored);
+        let Some(stored) = stored.filter(|_| !self.overlay.gone.contains(&id)) else {
             return Ok(());
         };
         let failure = postroom_core::Failure::new("store/corrupt-run", reason);
@@ -327,7 +327,8 @@ impl Tables<'_> {
             "key": id.to_string(),
             "failure": { "reason": "unroutable", "failure": failure },
         });
-        let sql = "UPDATE runs SET state = 4, due_ms = NULL, finished_ms = ?2, body = ?3 WHERE id = ?1";
+        let sql =
+            "UPDATE runs SET state = 4, due_ms = NULL, finished_ms = ?2, body = ?3 WHERE id = ?1";
         self.execute(sql, params![id.0, now_ms, body.to_string()])?;
         self.count_state(Some(stored), RunState::Dead);
         self.overlay.gone.insert(id);
@@ -352,22 +353,27 @@ pub(super) fn settle(
             let mut results = Vec::with_capacity(each.len());
             for (transition, (committed, recorded)) in transitions.into_iter().zip(each) {
                 if committed == Committed::Written {
-                    *due |= given_back(shared, &transition.run, transition.fence, &transition.entries);
+                    *due |=
+                        given_back(shared, &transition.run, transition.fence, &transition.entries);
                     *due |= schedule_all(shared, transition.emits, &recorded);
                 }
                 results.push(committed);
             }
             Some(deliver(answer, Ok(results)))
         }
-        (Request::Control(_, answer), Applied::Ordered(ordered, due_ms, gate)) => {
+        (Request::Control(_, answer), Applied::Ordered(ordered, waited, gate)) => {
             if let Ordered::Done(run) = &ordered {
                 *due = true;
-                moved(shared, run, due_ms, gate);
+                moved(shared, run, waited, gate);
             }
             Some(deliver(answer, Ok(ordered)))
         }
-        (Request::Count(_, _, answer), Applied::Counted(counted)) => Some(deliver(answer, Ok(counted))),
+        (Request::Count(_, _, answer), Applied::Counted(counted)) => {
+            Some(deliver(answer, Ok(counted)))
+        }
         (Request::Define(.., answer), Applied::Done) => Some(deliver(answer, Ok(()))),
+        #[cfg(test)]
+        (Request::Execute(_, answer), Applied::Done) => Some(deliver(answer, Ok(()))),
         (Request::Reap(_, answer), Applied::Reaped(reaped)) => {
             let count = reaped.len() as u64;
             *due |= count > 0;
@@ -407,13 +413,8 @@ fn schedule_all(shared: &Shared, arrivals: Vec<Arrival>, recorded: &[Recorded]) 
             }
             let Some(due_ms) = start.run.due_ms else { continue };
             any = true;
-            shared.schedule.lock().push(Waiting {
-                due_ms,
-                id: start.run.id,
-                state: start.run.state,
-                gate: start.concurrency,
-                fresh: Some(Box::new(Fresh { run: start.run, event: Arc::clone(&event) })),
-            });
+            let waiting = Waiting::fresh(due_ms, start.run, start.concurrency, &event);
+            shared.schedule.lock().push(waiting);
         }
     }
     any
@@ -431,25 +432,21 @@ fn given_back(shared: &Shared, run: &Run, fence: Fence, entries: &[Entry]) -> bo
     }
     let gate = schedule.release(run.id).and_then(|held| held.gate);
     if let Some(due_ms) = run.due_ms {
-        schedule.push(Waiting { due_ms, id: run.id, state: run.state, gate, fresh: None });
+        schedule.push(Waiting::new(due_ms, run.id, run.state, gate));
     }
     // Even without a due time of its own the run may have made room for the next of its key.
     run.due_ms.is_some() || gate.is_some()
 }
 
 /// After a person's word: the old place no longer counts, the new one does.
-fn moved(shared: &Shared, run: &Run, old_due_ms: Option<i64>, gate: Option<Gate>) {
+fn moved(shared: &Shared, run: &Run, waited: bool, gate: Option<Gate>) {
     let mut schedule = shared.schedule.lock();
-    if schedule.release(run.id).is_none()
-        && let Some(due_ms) = old_due_ms
-    {
-        if run.due_ms == Some(due_ms) {
-            return;
-        }
-        schedule.void(run.id, due_ms);
+    // Whoever took it meanwhile hears at its next commit.
+    if schedule.release(run.id).is_none() && waited {
+        schedule.void(run.id);
     }
     if let Some(due_ms) = run.due_ms {
-        schedule.push(Waiting { due_ms, id: run.id, state: run.state, gate, fresh: None });
+        schedule.push(Waiting::new(due_ms, run.id, run.state, gate));
     }
 }
 
@@ -469,5 +466,7 @@ pub(super) fn refuse(request: Request, error: &Error) -> Deliver {
         Request::Define(.., answer) => deliver(answer, Err(error)),
         Request::Reap(_, answer) | Request::Prune(_, _, answer) => deliver(answer, Err(error)),
         Request::Bury(..) => Box::new(|| ()),
+        #[cfg(test)]
+        Request::Execute(_, answer) => deliver(answer, Err(error)),
     }
 }

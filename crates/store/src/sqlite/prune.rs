@@ -1,63 +1,77 @@
-//! Retention: what may be forgotten, oldest first, a bounded number of rows at a time.
+//! Retention: what may be forgotten, oldest first, a bounded number of rows at a time. Every walk
+//! ends where nothing older can be, so that a call with nothing to do costs nothing.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::failed;
 use crate::{Error, Retention};
 
-const ENDED: &str = "state IN (3, 5)";
-const DEAD: &str = "state = 4";
+const ENDED: &str = "runs WHERE state IN (3, 5)";
+const DEAD: &str = "runs INDEXED BY runs_dead WHERE state = 4";
 
-/// Removes what may be forgotten, at most `retention.limit` runs and as many events.
+/// Runs by state: before this group, and what the group has changed so far.
+pub(super) struct Tally<'a> {
+    pub before: [u64; 6],
+    pub changes: &'a mut [i64; 6],
+}
+
+impl Tally<'_> {
+    fn of(&self, states: &[usize]) -> u64 {
+        states.iter().map(|n| self.before[*n].saturating_add_signed(self.changes[*n])).sum()
+    }
+}
+
+/// Removes what may be forgotten, at most `retention.limit` by each rule; returns how many runs
+/// and events.
 pub(super) fn prune(
     connection: &Connection,
     retention: Retention,
     now_ms: i64,
-    tally: &mut [i64; 6],
+    mut tally: Tally<'_>,
+    cursor: &mut [u8; 16],
 ) -> Result<u64, Error> {
     let mut removed = 0;
     let classes = [
-        (ENDED, retention.ended_count, retention.ended_before_ms),
-        (DEAD, retention.dead_count, retention.dead_before_ms),
+        (ENDED, &[3, 5][..], retention.ended_count, retention.ended_before_ms),
+        (DEAD, &[4], retention.dead_count, retention.dead_before_ms),
     ];
-    for (class, keep, before_ms) in classes {
-        if let Some(keep) = keep {
-            // The newest run that is no longer kept; everything at or below it may go.
-            let sql = format!("SELECT id FROM runs WHERE {class} ORDER BY id DESC LIMIT 1 OFFSET ?1");
-            let edge: Option<[u8; 16]> = connection
-                .prepare_cached(&sql)
-                .and_then(|mut s| s.query_row([keep], |row| row.get(0)).optional())
-                .map_err(failed)?;
-            if let Some(edge) = edge {
-                let sql = format!("{class} AND id <= ?1 ORDER BY id LIMIT ?2");
-                removed += remove(connection, &sql, params![edge, retention.limit], tally)?;
-            }
+    for (class, states, keep, before_ms) in classes {
+        let surplus = keep.map_or(0, |keep| tally.of(states).saturating_sub(keep));
+        let surplus = surplus.min(retention.limit.into());
+        if surplus > 0 {
+            let which = format!("{class} ORDER BY id LIMIT ?1");
+            removed += remove(connection, &which, params![surplus], &mut tally)?;
         }
         if let Some(before_ms) = before_ms {
-            let sql = format!("{class} AND finished_ms < ?1 ORDER BY id LIMIT ?2");
-            removed += remove(connection, &sql, params![before_ms, retention.limit], tally)?;
+            // What was made later cannot have ended earlier.
+            let which = format!("{class} AND finished_ms < ?1 AND id < ?2 ORDER BY id LIMIT ?3");
+            let values = params![before_ms, first_id(before_ms), retention.limit];
+            removed += remove(connection, &which, values, &mut tally)?;
         }
     }
     if let Some(before_ms) = retention.events_before_ms {
-        removed += remove_events(connection, before_ms, retention.limit)?;
+        removed += remove_events(connection, before_ms, retention.limit, cursor)?;
     }
-    let sql = "DELETE FROM dedupe WHERE seq IN \
-               (SELECT seq FROM dedupe WHERE until_ms < ?1 ORDER BY seq LIMIT ?2)";
-    removed += count(connection.execute(sql, params![now_ms, retention.limit]).map_err(failed)?);
+    forget_keys(connection, now_ms, retention.limit)?;
+    let sql = "DELETE FROM counters WHERE until_ms <= ?1";
+    connection.execute(sql, [now_ms]).map_err(failed)?;
     Ok(removed)
 }
 
-fn count(rows: usize) -> u64 {
-    rows as u64
+/// The smallest id that can have been made at a time.
+fn first_id(at_ms: i64) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..6].copy_from_slice(&at_ms.max(0).to_be_bytes()[2..]);
+    id
 }
 
 fn remove(
     connection: &Connection,
     which: &str,
-    values: &[&dyn rusqlite::ToSql],
-    tally: &mut [i64; 6],
+    values: &[&dyn ToSql],
+    tally: &mut Tally<'_>,
 ) -> Result<u64, Error> {
-    let sql = format!("SELECT id, state FROM runs WHERE {which}");
+    let sql = format!("SELECT id, state FROM {which}");
     let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
     let found = statement
         .query_map(values, |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, usize>(1)?)))
@@ -68,21 +82,67 @@ fn remove(
             let mut statement = connection.prepare_cached(sql).map_err(failed)?;
             statement.execute([id]).map_err(failed)?;
         }
-        if let Some(total) = tally.get_mut(*state) {
-            *total -= 1;
+        if let Some(change) = tally.changes.get_mut(*state) {
+            *change -= 1;
         }
     }
-    Ok(count(found.len()))
+    Ok(found.len() as u64)
 }
 
-/// Events arrive in order, so the oldest are the first rows; the first one that is too young or
-/// has a run left ends the search. Runs share the first half of their event's id.
-fn remove_events(connection: &Connection, before_ms: i64, limit: u32) -> Result<u64, Error> {
-    let sql = "DELETE FROM events WHERE seq IN (SELECT e.seq FROM \
-               (SELECT seq, id, received_ms FROM events ORDER BY seq LIMIT ?2) e \
-               WHERE e.received_ms < ?1 AND NOT EXISTS (SELECT 1 FROM runs r \
+/// How many events one call looks at, at least.
+const LOOKED_AT: u32 = 10_000;
+
+/// Removes the oldest events that have no run left. Runs share the first half of their event's
+/// id. Where many old events are kept by their runs, the next call goes on behind them.
+fn remove_events(
+    connection: &Connection,
+    before_ms: i64,
+    limit: u32,
+    cursor: &mut [u8; 16],
+) -> Result<u64, Error> {
+    let sql = "SELECT e.seq, e.id, EXISTS (SELECT 1 FROM runs r \
                WHERE r.id >= CAST(substr(e.id, 1, 8) || zeroblob(8) AS BLOB) \
                AND r.id <= CAST(substr(e.id, 1, 8) || x'ffffffffffffffff' AS BLOB) \
-               AND r.event_seq = e.seq))";
-    Ok(count(connection.execute(sql, params![before_ms, limit]).map_err(failed)?))
+               AND r.event_seq = e.seq) FROM events e \
+               WHERE e.id > ?1 AND e.id < ?2 AND e.received_ms < ?3 ORDER BY e.id LIMIT ?4";
+    let look_at = limit.max(LOOKED_AT);
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement
+        .query(params![*cursor, first_id(before_ms), before_ms, look_at])
+        .map_err(failed)?;
+    let (mut seen, mut last, mut free) = (0, [0; 16], Vec::new());
+    while free.len() < limit as usize
+        && let Some(row) = rows.next().map_err(failed)?
+    {
+        seen += 1;
+        last = row.get(1).map_err(failed)?;
+        if !row.get(2).map_err(failed)? {
+            free.push(row.get::<_, i64>(0).map_err(failed)?);
+        }
+    }
+    if free.len() < limit as usize {
+        *cursor = if seen == look_at { last } else { [0; 16] };
+    }
+    let mut statement =
+        connection.prepare_cached("DELETE FROM events WHERE seq = ?1").map_err(failed)?;
+    for seq in &free {
+        statement.execute([seq]).map_err(failed)?;
+    }
+    Ok(free.len() as u64)
+}
+
+/// Keys lie in the order in which they came. Those before the first that still counts go.
+fn forget_keys(connection: &Connection, now_ms: i64, limit: u32) -> Result<(), Error> {
+    let sql = "SELECT seq FROM dedupe WHERE until_ms > ?1 ORDER BY seq LIMIT 1";
+    let live: Option<i64> = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row([now_ms], |row| row.get(0)).optional())
+        .map_err(failed)?;
+    // A key comes with an event or a run, so removing as many as may go of both keeps up.
+    let sql = "DELETE FROM dedupe WHERE seq IN \
+               (SELECT seq FROM dedupe WHERE seq < ?1 ORDER BY seq LIMIT ?2)";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let limit = u64::from(limit).saturating_mul(8);
+    statement.execute(params![live.unwrap_or(i64::MAX), limit]).map_err(failed)?;
+    Ok(())
 }

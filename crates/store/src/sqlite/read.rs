@@ -4,7 +4,7 @@ use postroom_core::definition::Stored;
 use postroom_core::id::KeyHash;
 use postroom_core::run::RunState;
 use postroom_core::{DefinitionHash, EventId, Json, Run, RunId};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::failed;
 use super::memory::Keys;
@@ -12,13 +12,11 @@ use super::rows::{self, EVENT_COLUMNS, RUN_COLUMNS, corrupt, state_number};
 use crate::schedule::Waiting;
 use crate::{Error, EventFilter, EventRow, Page, RunFilter};
 
-/// How many rows one page looks at before it answers with fewer rows than asked for.
-const LOOKED_AT: usize = 20_000;
-
 /// Every run that has not ended, from the covering index alone.
 pub(super) fn live(connection: &Connection, now_ms: i64) -> Result<Vec<Waiting>, Error> {
-    // The state is not in the index; a run at work when the process died has no due time.
-    let sql = "SELECT id, due_ms, gate, gate_limit FROM runs INDEXED BY runs_live WHERE state <= 2";
+    // A run at work when the process died has no due time: it is due now.
+    let sql = "SELECT id, due_ms, gate, gate_limit, state FROM runs INDEXED BY runs_live \
+               WHERE state <= 2";
     let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut waiting = Vec::new();
@@ -26,13 +24,11 @@ pub(super) fn live(connection: &Connection, now_ms: i64) -> Result<Vec<Waiting>,
         let due_ms: Option<i64> = row.get(1).map_err(failed)?;
         let gate: Option<[u8; 16]> = row.get(2).map_err(failed)?;
         let bound: Option<u32> = row.get(3).map_err(failed)?;
-        waiting.push(Waiting {
-            due_ms: due_ms.unwrap_or(now_ms),
-            id: RunId(row.get(0).map_err(failed)?),
-            state: if due_ms.is_some() { RunState::Queued } else { RunState::Running },
-            gate: gate.map(KeyHash).zip(bound),
-            fresh: None,
-        });
+        let state: i64 = row.get(4).map_err(failed)?;
+        let state = rows::state_of(state).ok_or_else(|| corrupt("run state", &state))?;
+        let id = RunId(row.get(0).map_err(failed)?);
+        let gate = gate.map(KeyHash).zip(bound);
+        waiting.push(Waiting::new(due_ms.unwrap_or(now_ms), id, state, gate));
     }
     Ok(waiting)
 }
@@ -72,7 +68,7 @@ pub(super) fn definitions(
     hashes: &[DefinitionHash],
 ) -> Result<Vec<(String, Stored)>, Error> {
     let mut found: Vec<(String, String)> = Vec::new();
-    let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     if hashes.is_empty() {
         let mut statement = connection
             .prepare_cached("SELECT name, stored FROM definitions ORDER BY name, hash")
@@ -109,77 +105,112 @@ pub(super) fn event(connection: &Connection, id: EventId) -> Result<Option<Event
     Ok(found.map(|(event, routed)| EventRow { event, routed }))
 }
 
+/// Rows of a list: one more than asked for is read, to know whether there are more.
+fn page<T>(
+    mut rows: rusqlite::Rows<'_>,
+    limit: usize,
+    read: impl Fn(&Row<'_>) -> Result<T, Error>,
+) -> Result<Page<T>, Error> {
+    let mut page = Page { rows: Vec::new(), more: false };
+    while let Some(row) = rows.next().map_err(failed)? {
+        if page.rows.len() == limit {
+            page.more = true;
+            break;
+        }
+        page.rows.push(read(row)?);
+    }
+    Ok(page)
+}
+
 pub(super) fn events(
     connection: &Connection,
     filter: &EventFilter,
 ) -> Result<Page<EventRow>, Error> {
+    let mut sql = format!("SELECT {EVENT_COLUMNS} FROM events e WHERE 1");
+    let mut values: Vec<&dyn ToSql> = Vec::new();
     // What routed nothing has its own index; everything else is walked from the newest on.
-    let unrouted = if filter.unrouted { "AND e.routed = 0" } else { "" };
-    let sql = format!(
-        "SELECT {EVENT_COLUMNS} FROM events e WHERE \
-         e.seq < COALESCE((SELECT seq FROM events WHERE id = ?1), 9223372036854775807) \
-         {unrouted} ORDER BY e.seq DESC LIMIT ?2"
-    );
-    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-    let before = filter.before.map(|id| id.0);
-    let mut rows = statement.query(params![before, LOOKED_AT]).map_err(failed)?;
-    let mut page = Page { rows: Vec::new(), more: false };
-    let mut looked_at = 0;
-    while let Some(row) = rows.next().map_err(failed)? {
-        looked_at += 1;
-        let (event, routed) = rows::event(row, 0, Json::null())?;
-        if filter.fits(&event, routed) {
-            if page.rows.len() == filter.limit {
-                page.more = true;
-                return Ok(page);
-            }
-            page.rows.push(EventRow { event, routed });
+    if filter.unrouted {
+        sql += " AND e.routed = 0";
+    }
+    if let Some(before) = &filter.before {
+        sql += " AND e.id < ?";
+        values.push(&before.0);
+    }
+    let texts =
+        [("source", &filter.source), ("type", &filter.kind), ("correlation", &filter.correlation)];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            sql += &format!(" AND e.{column} = ?");
+            values.push(text);
         }
     }
-    page.more = looked_at == LOOKED_AT;
-    Ok(page)
+    sql += " ORDER BY e.id DESC";
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let rows = statement.query(&*values).map_err(failed)?;
+    page(rows, filter.limit, |row| {
+        let (event, routed) = rows::event(row, 0, Json::null())?;
+        Ok(EventRow { event, routed })
+    })
+}
+
+/// Up to this many runs that have not ended, they are listed by their own index.
+const FEW: i64 = 20_000;
+
+/// Which index a list of runs of one state walks; the newest first is what everything else does.
+fn index_of(connection: &Connection, state: Option<RunState>) -> Result<&'static str, Error> {
+    match state {
+        Some(RunState::Dead) => Ok("INDEXED BY runs_dead"),
+        Some(state) if !state.ended() => {
+            let sql = "SELECT SUM(runs) FROM tally WHERE state <= 2";
+            let live: i64 = connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+                .map_err(failed)?;
+            Ok(if live <= FEW { "INDEXED BY runs_live" } else { "" })
+        }
+        _ => Ok(""),
+    }
 }
 
 pub(super) fn runs(
     connection: &Connection,
     filter: &RunFilter,
 ) -> Result<Page<(Run, String)>, Error> {
-    // The runs of one event share the first half of its id.
-    let (low, high) = match filter.event {
-        Some(event) => {
-            let (mut low, mut high) = (event.0, event.0);
-            low[8..].fill(0);
-            high[8..].fill(0xff);
-            (low, high)
-        }
-        None => ([0; 16], [0xff; 16]),
-    };
-    let high = filter.before.map_or(high, |before| before.0.min(high));
-    let state = match filter.state {
-        Some(state) => format!("AND r.state = {}", state_number(state)),
-        None => String::new(),
-    };
-    let below = if filter.before.is_some() { "<" } else { "<=" };
-    let sql = format!(
-        "SELECT {RUN_COLUMNS}, e.correlation FROM runs r JOIN events e ON e.seq = r.event_seq \
-         WHERE r.id >= ?1 AND r.id {below} ?2 {state} ORDER BY r.id DESC LIMIT ?3"
+    let index = index_of(connection, filter.state)?;
+    let mut sql = format!(
+        "SELECT {RUN_COLUMNS}, e.correlation FROM runs r {index} \
+         CROSS JOIN events e ON e.seq = r.event_seq WHERE 1"
     );
-    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-    let mut rows = statement.query(params![low, high, LOOKED_AT]).map_err(failed)?;
-    let mut page = Page { rows: Vec::new(), more: false };
-    let mut looked_at = 0;
-    while let Some(row) = rows.next().map_err(failed)? {
-        looked_at += 1;
-        let (run, _) = rows::run(row)?;
-        if filter.fits(&run) {
-            if page.rows.len() == filter.limit {
-                page.more = true;
-                return Ok(page);
-            }
-            page.rows.push((run, row.get(11).map_err(failed)?));
-        }
+    let mut values: Vec<&dyn ToSql> = Vec::new();
+    if let Some(state) = filter.state {
+        sql += &format!(" AND r.state = {}", state_number(state));
+        sql += if state.ended() { "" } else { " AND r.state <= 2" };
     }
-    page.more = looked_at == LOOKED_AT;
-    Ok(page)
+    // The runs of one event share the first half of its id.
+    let half = filter.event.map(|event| {
+        let (mut low, mut high) = (event.0, event.0);
+        low[8..].fill(0);
+        high[8..].fill(0xff);
+        (low, high)
+    });
+    if let (Some((low, high)), Some(event)) = (&half, &filter.event) {
+        sql += " AND r.id BETWEEN ? AND ? AND e.id = ?";
+        values.extend([low as &dyn ToSql, high, &event.0]);
+    }
+    if let Some(before) = &filter.before {
+        sql += " AND r.id < ?";
+        values.push(&before.0);
+    }
+    if let Some(workflow) = &filter.workflow {
+        sql += " AND r.workflow = ?";
+        values.push(workflow);
+    }
+    if let Some(code) = &filter.code {
+        sql += " AND json_extract(r.body, '$.failure.failure.code') = ?";
+        values.push(code);
+    }
+    sql += " ORDER BY r.id DESC";
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let rows = statement.query(&*values).map_err(failed)?;
+    page(rows, filter.limit, |row| Ok((rows::run(row)?.0, row.get(11).map_err(failed)?)))
 }
-

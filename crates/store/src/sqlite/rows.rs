@@ -49,7 +49,10 @@ pub(super) fn corrupt(what: &str, error: &dyn std::fmt::Display) -> Error {
 
 /// The number of a state in the `state` column.
 pub(super) fn state_number(state: RunState) -> i64 {
-    RunState::ALL.iter().position(|known| *known == state).map_or(0, |n| i64::try_from(n).unwrap_or(0))
+    RunState::ALL
+        .iter()
+        .position(|known| *known == state)
+        .map_or(0, |n| i64::try_from(n).unwrap_or(0))
 }
 
 /// The state of a number, if there is one.
@@ -63,7 +66,8 @@ pub(super) const RUN_COLUMNS: &str = "r.id, e.id, r.workflow, r.definition, r.st
 /// A run and its concurrency key from a row that starts with [`RUN_COLUMNS`].
 pub(super) fn run(row: &Row<'_>) -> Result<(Run, Option<(KeyHash, u32)>), Error> {
     let text: String = row.get(10).map_err(failed)?;
-    let body: Body<'_> = serde_json::from_str(&text).map_err(|error| corrupt("run body", &error))?;
+    let body: Body<'_> =
+        serde_json::from_str(&text).map_err(|error| corrupt("run body", &error))?;
     let state: i64 = row.get(4).map_err(failed)?;
     let gate: Option<[u8; 16]> = row.get(8).map_err(failed)?;
     let bound: Option<u32> = row.get(9).map_err(failed)?;
@@ -109,7 +113,7 @@ pub(super) fn event(row: &Row<'_>, at: usize, data: Json) -> Result<(Event, u32)
     Ok((event, row.get(at + 9).map_err(failed)?))
 }
 
-/// A run with its event and, if it ever started, its journal.
+/// A run with its event and its journal.
 pub(super) struct Loaded {
     pub run: Run,
     pub gate: Option<(KeyHash, u32)>,
@@ -138,11 +142,7 @@ pub(super) fn load(connection: &Connection, id: RunId) -> Result<Option<Loaded>,
         .map_err(failed)?
         .transpose()?;
     let Some((run, gate, event)) = found else { return Ok(None) };
-    // A run that never started may still have entries: a person may have cancelled and redriven it.
-    let (journal, rows) = match run.steps.is_empty() && run.redrives == 0 && run.finished_ms.is_none() {
-        true => (Vec::new(), 0),
-        false => journal(connection, id)?,
-    };
+    let (journal, rows) = journal(connection, id)?;
     Ok(Some(Loaded { run, gate, event: Arc::new(event), journal, rows }))
 }
 

@@ -23,9 +23,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(found as usize) {
         let transaction = connection.transaction().map_err(super::failed)?;
         transaction.execute_batch(sql).map_err(super::failed)?;
-        transaction
-            .pragma_update(None, "user_version", index + 1)
-            .map_err(super::failed)?;
+        transaction.pragma_update(None, "user_version", index + 1).map_err(super::failed)?;
         transaction.commit().map_err(super::failed)?;
     }
     Ok(())

@@ -16,7 +16,7 @@ CREATE TABLE events (
     data        TEXT NOT NULL     -- JSON as it arrived; never updated, so it shares the row
 );
 CREATE UNIQUE INDEX events_id ON events (id);
-CREATE INDEX events_unrouted ON events (seq) WHERE routed = 0;
+CREATE INDEX events_unrouted ON events (id) WHERE routed = 0;
 
 -- Narrow, because this row is the one that changes.
 CREATE TABLE runs (
@@ -32,8 +32,9 @@ CREATE TABLE runs (
     gate_limit  INTEGER,
     body        TEXT NOT NULL     -- JSON: key, steps, failure, redrives
 ) WITHOUT ROWID;
-CREATE INDEX runs_live ON runs (due_ms, gate, gate_limit) WHERE state <= 2;
-CREATE INDEX runs_dead ON runs (finished_ms) WHERE state = 4;
+-- Holds all that the schedule is rebuilt from.
+CREATE INDEX runs_live ON runs (due_ms, gate, gate_limit, state) WHERE state <= 2;
+CREATE INDEX runs_dead ON runs (id, finished_ms) WHERE state = 4;
 
 -- One row for each commit of a run: a JSON list of journal entries.
 CREATE TABLE journal (

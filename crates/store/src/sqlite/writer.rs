@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::apply::{self, Applied};
 use super::{Shared, failed};
-use crate::{Arrival, Committed, Count, Counted, Error, Order, Ordered, Recorded, Retention, Transition};
+use crate::{
+    Arrival, Committed, Count, Counted, Error, Order, Ordered, Recorded, Retention, Transition,
+};
 
 /// The most requests one transaction carries.
 const GROUP: usize = 1024;
@@ -30,6 +32,9 @@ pub(super) enum Request {
     Prune(Retention, i64, Answer<u64>),
     /// A run whose row cannot be read is put among the dead letters, so that it blocks nobody.
     Bury(RunId, String, i64),
+    /// SQL outside of any transaction, for tests that take the disk away.
+    #[cfg(test)]
+    Execute(&'static str, Answer<()>),
 }
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -61,6 +66,13 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    /// Turns away what waits and whatever comes.
+    fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.1 = true;
+        waiting.0.clear();
+    }
+
     /// The next group; `None` once closed and empty.
     fn take(&self) -> Option<Vec<Request>> {
         let mut waiting = self.waiting.lock();
@@ -80,12 +92,23 @@ impl Inbox {
     }
 }
 
+struct CloseAtEnd<'a>(&'a Inbox);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// What a group has changed so far that memory does not know yet.
 #[derive(Default)]
 pub(super) struct Overlay {
-    pub keys: HashMap<KeyHash, [u8; 16]>,
+    /// De-duplication keys remembered, each with who had it first and until when.
+    pub keys: HashMap<KeyHash, ([u8; 16], i64)>,
     /// Runs given back or taken away within the group.
     pub gone: HashSet<RunId>,
+    /// Runs written within the group that stay with their owner.
+    pub kept: HashSet<RunId>,
     /// Journal rows written within the group.
     pub rows: HashMap<RunId, u32>,
     pub tally: [i64; 6],
@@ -105,6 +128,8 @@ impl Writer {
     /// Writes until the store is closed.
     pub fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        // However this thread ends, nobody waits for it afterwards.
+        let _closed = CloseAtEnd(&shared.inbox);
         while let Some(group) = shared.inbox.take() {
             let started = Instant::now();
             let size = group.len() as u64;
@@ -125,6 +150,11 @@ impl Writer {
 
     /// Applies a group in one transaction.
     fn write(&mut self, group: &[Request]) -> Result<Vec<Applied>, Error> {
+        #[cfg(test)]
+        if let [Request::Execute(sql, _)] = group {
+            self.connection.execute_batch(sql).map_err(failed)?;
+            return Ok(vec![Applied::Done]);
+        }
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -159,8 +189,11 @@ impl Writer {
     /// A group failed as a whole and nothing of it is on disk. If the disk is to blame everybody
     /// hears so; else each request is tried alone, so that one bad request cannot fail the others.
     fn fall_back(&mut self, group: Vec<Request>, error: &Error) -> Vec<Deliver> {
-        if matches!(error, Error::Unavailable { .. }) || group.len() == 1 {
+        let unavailable = matches!(error, Error::Unavailable { .. });
+        if unavailable {
             *self.shared.failing.lock() = Some(error.to_string());
+        }
+        if unavailable || group.len() == 1 {
             return group.into_iter().map(|request| apply::refuse(request, error)).collect();
         }
         let mut answers = Vec::new();
@@ -178,7 +211,7 @@ impl Writer {
     fn bound_wal(&self) {
         let bytes = std::fs::metadata(&self.shared.wal_path).map_or(0, |file| file.len());
         if bytes > 64 << 20 {
-            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(RESTART)");
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
     }
 }

@@ -1,0 +1,282 @@
+//! Manifests: one YAML file a provider, read and checked into an [`Adapter`], or every problem at
+//! once with its place. The format is described in `docs/adapters.md`.
+//!
+//! Owns the top of the file; its parts are read by the modules below.
+
+mod action;
+mod names;
+mod record;
+mod request;
+mod rules;
+mod webhook;
+
+use std::sync::Arc;
+
+use postroom_core::problem::{self, Problem};
+use postroom_core::yaml::{Fields, Node, Source};
+use postroom_expr::nearest;
+
+use self::names::Names;
+use crate::adapter::{Adapter, Credential, Provider, RateLimit, SecretHeader};
+use crate::build::is_header_name;
+use crate::scope::REQUEST_ROOTS;
+
+/// Reads a manifest. It is usable only where no problem is reported.
+pub(crate) fn read(file: &str, text: &str) -> Result<Adapter, Vec<Problem>> {
+    let mut source = Source::new(file, text);
+    let adapter = source.parse().and_then(|root| document(&mut source, &root));
+    match adapter {
+        Some(adapter) if source.problems.is_empty() => Ok(adapter),
+        _ => {
+            let mut problems = source.problems;
+            problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
+            Err(problems)
+        }
+    }
+}
+
+fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
+    let mut fields = source.map(root, "")?;
+    let name = fields.need(source, "adapter").and_then(|node| identifier(source, node, "adapter"));
+    let title = fields.need(source, "title").and_then(|node| line(source, node, "title"));
+    let docs_url = fields.need(source, "docs").and_then(|node| link(source, node, "docs"));
+    let base_url = fields.take("base_url").and_then(|node| base_url(source, node));
+    let credentials =
+        fields.take("credentials").map(|node| credentials(source, node)).unwrap_or_default();
+    let auth = fields.take("auth").map(|node| auth(source, node, &credentials));
+    let auth = auth.unwrap_or_default();
+    let headers = fields.take("headers").map(|node| {
+        source.map(node, "headers");
+        Names::new(REQUEST_ROOTS).mapping(source, node)
+    });
+    let key_header =
+        fields.take("key_header").and_then(|node| header_name(source, node, "key_header"));
+    let limits = fields.take("limits").map(|node| limits(source, node)).unwrap_or_default();
+    let wording = fields.take("failure").map(|node| rules::wording_of(source, node));
+    let rules = fields.take("errors").map(|node| rules::list(source, node, "errors", None));
+    let webhook = fields.take("webhook").and_then(|node| webhook::read(source, node, &credentials));
+    let provider = Provider {
+        name: name.clone().unwrap_or_default(),
+        title: title.clone().unwrap_or_default(),
+        base_url: base_url.clone(),
+        auth: auth.clone(),
+        headers,
+        key_header,
+        wording: wording.unwrap_or_default(),
+        rules: rules.unwrap_or_default(),
+    };
+    let actions = fields.need(source, "actions");
+    fields.finish(source);
+    let actions = actions.map(|node| action::list(source, node, &Arc::new(provider)));
+    Some(Adapter {
+        name: name?,
+        title: title?,
+        docs_url: docs_url?,
+        base_url,
+        auth,
+        credentials,
+        limits,
+        webhook,
+        actions: actions?,
+        file: source.file.to_owned(),
+    })
+}
+
+/// A name that stands in `uses`, keys and metrics.
+fn identifier(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
+    let text = source.text(node, path)?;
+    let fits = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if fits {
+        return Some(text.to_owned());
+    }
+    let detail =
+        format!("`{path}` is `{text}`, but a name has 1 to 64 letters, digits, `_` or `-`");
+    bad(source, node, detail, None);
+    None
+}
+
+/// Text that is not empty.
+fn line(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
+    let text = source.text(node, path)?.trim();
+    if text.is_empty() {
+        bad(source, node, format!("`{path}` is empty"), None);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// The address of a page, or a page of ours below `docs/`.
+fn link(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
+    let text = line(source, node, path)?;
+    if ["https://", "http://", "docs/"].iter().any(|start| text.starts_with(start)) {
+        return Some(text);
+    }
+    bad(source, node, format!("`{path}` is `{text}`, which is no link"), None);
+    None
+}
+
+fn base_url(source: &mut Source<'_>, node: &Node) -> Option<String> {
+    let text = line(source, node, "base_url")?;
+    if let Some(why) = crate::url::wrong_base(&text) {
+        bad(source, node, format!("`base_url` is `{text}`: {why}"), None);
+        return None;
+    }
+    Some(text.trim_end_matches('/').to_owned())
+}
+
+fn header_name(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
+    let text = source.text(node, path)?;
+    if is_header_name(text) {
+        return Some(text.to_owned());
+    }
+    bad(source, node, format!("`{path}` is `{text}`, which is no header name"), None);
+    None
+}
+
+fn credentials(source: &mut Source<'_>, node: &Node) -> Vec<Credential> {
+    let Some(fields) = source.map(node, "credentials") else { return Vec::new() };
+    let entry = |(key, node): &(postroom_core::yaml::Key, Node)| {
+        let path = format!("credentials.{}", key.name);
+        let mut fields = source.map(node, &path)?;
+        let env = fields.need(source, "env").and_then(|node| {
+            let text = source.text(node, &format!("{path}.env"))?;
+            let fits =
+                |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            if text.is_empty() || !text.bytes().all(fits) {
+                let detail = format!("`{path}.env` is `{text}`, which is no variable's name");
+                bad(source, node, detail, Some("write it like `STRIPE_API_KEY`".to_owned()));
+                return None;
+            }
+            Some(text.to_owned())
+        });
+        let required = fields.take("required");
+        let required = required.map(|node| source.bool(node, &format!("{path}.required")));
+        let summary = fields.need(source, "summary");
+        let summary = summary.and_then(|node| line(source, node, &format!("{path}.summary")));
+        fields.finish(source);
+        Some(Credential {
+            name: key.name.clone(),
+            env: env?,
+            required: required.unwrap_or(Some(true))?,
+            summary: summary?,
+        })
+    };
+    fields.all().filter_map(entry).collect()
+}
+
+/// The credential that a node names.
+fn credential<'c>(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    credentials: &'c [Credential],
+) -> Option<&'c Credential> {
+    let name = source.text(node, path)?;
+    let found = credentials.iter().find(|credential| credential.name == name);
+    if found.is_none() {
+        let names = credentials.iter().map(|credential| credential.name.as_str());
+        let hint = match nearest(name, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "list it under `credentials`".to_owned(),
+        };
+        bad(source, node, format!("there is no credential `{name}`"), Some(hint));
+    }
+    found
+}
+
+fn auth(source: &mut Source<'_>, node: &Node, credentials: &[Credential]) -> Vec<SecretHeader> {
+    let Some(items) = source.list(node, "auth") else { return Vec::new() };
+    let mut headers = Vec::new();
+    for (index, node) in items.iter().enumerate() {
+        let path = format!("auth[{index}]");
+        let Some(mut fields) = source.map(node, &path) else { continue };
+        let header = fields
+            .need(source, "header")
+            .and_then(|node| header_name(source, node, &format!("{path}.header")));
+        let basic = fields.take("basic").map(|node| source.bool(node, &format!("{path}.basic")));
+        let template = fields.take("template").map(|node| {
+            let path = format!("{path}.template");
+            let text = source.text(node, &path)?;
+            if text.matches("{}").count() == 1 && crate::build::header_value(text).is_ok() {
+                return Some(text.to_owned());
+            }
+            let detail = format!("`{path}` needs one `{{}}` where the credential goes");
+            bad(source, node, detail, Some("for example `Bearer {}`".to_owned()));
+            None
+        });
+        let name = fields
+            .need(source, "credential")
+            .and_then(|node| credential(source, node, &format!("{path}.credential"), credentials));
+        fields.finish(source);
+        let template = template.unwrap_or_else(|| Some("{}".to_owned()));
+        if let (Some(header), Some(basic), Some(template), Some(credential)) =
+            (header, basic.unwrap_or(Some(false)), template, name)
+        {
+            let credential = credential.name.clone();
+            headers.push(SecretHeader { header, template, credential, basic });
+        }
+    }
+    headers
+}
+
+fn limits(source: &mut Source<'_>, node: &Node) -> Vec<RateLimit> {
+    let Some(items) = source.list(node, "limits") else { return Vec::new() };
+    let mut limits = Vec::new();
+    for (index, node) in items.iter().enumerate() {
+        let path = format!("limits[{index}]");
+        let Some(mut fields) = source.map(node, &path) else { continue };
+        let requests = fields
+            .need(source, "requests")
+            .and_then(|node| source.int(node, &format!("{path}.requests"), 1, 1_000_000_000));
+        let window_ms = fields.need(source, "window").and_then(|node| {
+            let ms = source.duration_ms(node, &format!("{path}.window"))?;
+            if ms == 0 {
+                bad(source, node, format!("`{path}.window` is nothing"), None);
+            }
+            Some(ms)
+        });
+        fields.finish(source);
+        if let (Some(requests), Some(window_ms)) = (requests, window_ms) {
+            limits.push(RateLimit { requests: u32::try_from(requests).unwrap_or(1), window_ms });
+        }
+    }
+    limits
+}
+
+/// One of a table of words.
+fn choice<T: Clone>(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    table: &[(&str, T)],
+) -> Option<T> {
+    let text = source.text(node, path)?;
+    if let Some((_, value)) = table.iter().find(|(word, _)| *word == text) {
+        return Some(value.clone());
+    }
+    let words = table.iter().map(|(word, _)| *word);
+    let hint = match nearest(text, words.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("one of {}", words.collect::<Vec<_>>().join(", ")),
+    };
+    bad(source, node, format!("`{path}` is `{text}`"), Some(hint));
+    None
+}
+
+/// Text of an optional field.
+fn optional(
+    source: &mut Source<'_>,
+    fields: &mut Fields<'_>,
+    name: &'static str,
+) -> Option<String> {
+    let node = fields.take(name)?;
+    source.text(node, &fields.path_of(name)).map(str::to_owned)
+}
+
+/// Notes a value that cannot be used.
+fn bad(source: &mut Source<'_>, node: &Node, detail: String, hint: Option<String>) {
+    let mut found = Problem::new(&problem::BAD_VALUE, detail);
+    found.hint = hint;
+    source.report(found, node.at);
+}

@@ -1,0 +1,247 @@
+//! From files to a checked project: workflows, own adapters, connections, sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use postroom_adapters::{Adapter, Catalog, RateLimit};
+use postroom_core::definition::{Stored, Workflow};
+use postroom_core::{Problem, parse, problem};
+use postroom_engine::secrets::Fixed;
+use postroom_engine::source::Takes;
+use postroom_engine::{Connection, Project, Source};
+
+use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, read};
+
+/// Workflows that come with an `adapters` entry of a provider.
+const BUILTIN: &[(&str, &str, &str)] =
+    &[("stripe", "builtin/stripe.yaml", include_str!("../builtin/stripe.yaml"))];
+
+/// Everything an engine and a server are built from.
+pub(crate) struct Assembled {
+    /// The checked project.
+    pub project: Project,
+    /// Where events come in.
+    pub sources: Vec<Arc<Source>>,
+    /// The credentials the project refers to, and no others.
+    pub secrets: Fixed,
+    /// What has to be said, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Reads and checks everything the configuration refers to.
+///
+/// # Errors
+/// Every problem in every file.
+pub(crate) fn assemble(loaded: &Loaded) -> Result<Assembled, Vec<Problem>> {
+    let config = &loaded.config;
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+    let catalog = catalog(&loaded.folder.join(&config.adapters), &mut problems);
+    let folder = loaded.folder.join(&config.workflows);
+    let mut workflows = workflows(&folder, &loaded.folder, config, &mut problems);
+    builtin(config, &mut workflows, &mut notes, &mut problems);
+    let connections = connections(config, &catalog, &mut problems);
+    let sources = sources(config, &catalog, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let project = Project::new(workflows, Arc::new(catalog), connections)?;
+    let secrets = secrets(loaded, &project, &sources);
+    for source in &sources {
+        if let Some(off) = source.off(&secrets) {
+            notes.push(format!("{}; {}", off.detail, off.hint.unwrap_or_default()));
+        }
+    }
+    Ok(Assembled { project, sources, secrets, notes })
+}
+
+fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
+    let mut catalog = match Catalog::builtin() {
+        Ok(catalog) => catalog,
+        Err(found) => {
+            problems.extend(found);
+            Catalog::default()
+        }
+    };
+    for path in yaml_files(folder, problems) {
+        let name = path.display().to_string();
+        let added = read(&path).and_then(|text| catalog.add(&name, &text));
+        problems.extend(added.err().unwrap_or_default());
+    }
+    catalog
+}
+
+/// The YAML files of a folder in order of name; none if there is no such folder.
+fn yaml_files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    if !folder.is_dir() {
+        return Vec::new();
+    }
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let detail = format!("cannot list {}: {error}", folder.display());
+            problems.push(Problem::new(&problem::FILE_UNREADABLE, detail));
+            return Vec::new();
+        }
+    };
+    let yaml =
+        |path: &PathBuf| path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml");
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(yaml).collect();
+    files.sort();
+    files
+}
+
+fn workflows(
+    folder: &Path,
+    root: &Path,
+    config: &Config,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Stored, Workflow)> {
+    let mut workflows = Vec::new();
+    for path in yaml_files(folder, problems) {
+        let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let parsed = read(&path).and_then(|text| define(file, text, config));
+        match parsed {
+            Ok(workflow) => workflows.push(workflow),
+            Err(found) => problems.extend(found),
+        }
+    }
+    workflows
+}
+
+fn define(file: String, text: String, config: &Config) -> Result<(Stored, Workflow), Vec<Problem>> {
+    let stored = Stored { v: 1, file, text, defaults: config.defaults };
+    parse::workflow(&stored).map(|workflow| (stored, workflow))
+}
+
+/// Adds the built-in workflows of the configured providers, but never beside a workflow of the
+/// project that takes the same event: two would act on it.
+fn builtin(
+    config: &Config,
+    workflows: &mut Vec<(Stored, Workflow)>,
+    notes: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) {
+    for (provider, file, text) in BUILTIN {
+        if !config.builtin.iter().any(|known| known == provider) {
+            continue;
+        }
+        let (stored, workflow) = match define((*file).to_owned(), (*text).to_owned(), config) {
+            Ok(defined) => defined,
+            Err(found) => {
+                problems.extend(found);
+                continue;
+            }
+        };
+        let own = workflows.iter().find(|(_, own)| {
+            own.name == workflow.name
+                || own.triggers.iter().any(|trigger| {
+                    workflow.triggers.iter().any(|other| trigger.fits(&other.event, "ingest"))
+                })
+        });
+        match own {
+            Some((_, own)) => notes.push(format!(
+                "workflow `{}` takes the event of the built-in `{}`, which is left out",
+                own.name, workflow.name
+            )),
+            None => workflows.push((stored, workflow)),
+        }
+    }
+}
+
+fn adapter<'a>(
+    catalog: &'a Catalog,
+    provider: &str,
+    what: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<&'a Arc<Adapter>> {
+    let found = catalog.adapter(provider);
+    if found.is_none() {
+        let mut problem = Problem::new(
+            &problem::UNKNOWN_ADAPTER,
+            format!("{what} names provider `{provider}`, which does not exist"),
+        );
+        let names = catalog.adapters().map(|adapter| adapter.name.as_str());
+        if let Some(near) = postroom_expr::nearest(provider, names) {
+            problem = problem.hint(format!("did you mean `{near}`?"));
+        }
+        problems.push(problem);
+    }
+    found
+}
+
+fn connections(
+    config: &Config,
+    catalog: &Catalog,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Arc<Connection>> {
+    let mut connections = BTreeMap::new();
+    for entry in &config.connections {
+        let what = format!("connection `{}`", entry.name);
+        let Some(adapter) = adapter(catalog, &entry.provider, &what, problems) else { continue };
+        connections.insert(entry.name.clone(), Arc::new(connection(entry, adapter, problems)));
+    }
+    connections
+}
+
+fn connection(
+    entry: &ConnectionEntry,
+    adapter: &Adapter,
+    problems: &mut Vec<Problem>,
+) -> Connection {
+    let mut connection = Connection::default_of(adapter);
+    connection.name.clone_from(&entry.name);
+    connection.base_url.clone_from(&entry.base_url);
+    connection.config = entry.config.clone();
+    for (credential, name) in &entry.credentials {
+        if connection.credentials.insert(credential.clone(), name.clone()).is_none() {
+            let known: Vec<&str> = adapter.credentials.iter().map(|c| c.name.as_str()).collect();
+            let detail = format!("connection `{}` has no credential `{credential}`", entry.name);
+            let hint = format!("known: {}", known.join(", "));
+            problems.push(Problem::new(&problem::UNKNOWN_KEY, detail).hint(hint));
+        }
+    }
+    if let Some((requests, window_ms)) = entry.limit {
+        connection.limits = vec![RateLimit { requests, window_ms }];
+    }
+    connection
+}
+
+fn sources(config: &Config, catalog: &Catalog, problems: &mut Vec<Problem>) -> Vec<Arc<Source>> {
+    let mut sources = vec![Arc::new(Source {
+        name: "ingest".to_owned(),
+        path: "/api/webhooks/ingest".to_owned(),
+        takes: Takes::Envelope { token: config.ingest_token.clone() },
+    })];
+    for SourceEntry { name, provider, path } in &config.sources {
+        let what = format!("source `{name}`");
+        let Some(adapter) = adapter(catalog, provider, &what, problems) else { continue };
+        let Some(webhook) = &adapter.webhook else {
+            let detail = format!("{what}: adapter `{provider}` says nothing about webhooks");
+            problems.push(Problem::new(&problem::BAD_VALUE, detail));
+            continue;
+        };
+        let secrets = vec![webhook.credential().env.clone()];
+        let takes = Takes::Webhook { adapter: Arc::clone(adapter), secrets };
+        sources.push(Arc::new(Source { name: name.clone(), path: path.clone(), takes }));
+    }
+    sources
+}
+
+/// The values of every name that a connection or source refers to.
+fn secrets(loaded: &Loaded, project: &Project, sources: &[Arc<Source>]) -> Fixed {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for connection in project.connections.values() {
+        names.extend(connection.credentials.values().map(String::as_str));
+    }
+    for source in sources {
+        match &source.takes {
+            Takes::Envelope { token } => names.extend(token.as_deref()),
+            Takes::Webhook { secrets, .. } => names.extend(secrets.iter().map(String::as_str)),
+        }
+    }
+    let value = |name: &str| Some((name.to_owned(), loaded.environment.get(name)?.to_owned()));
+    Fixed(names.into_iter().filter_map(value).collect())
+}

@@ -1,0 +1,129 @@
+//! The sections about providers: `adapters`, each with an endpoint and an account, and
+//! `connections`, accounts alone.
+
+use std::collections::BTreeMap;
+
+use postroom_core::yaml::{At, Fields, Node, to_json};
+use postroom_core::{Json, Problem, problem};
+
+use super::sections::{ConnectionEntry, Reader, SourceEntry};
+
+impl Reader<'_, '_> {
+    pub(super) fn adapters(&mut self, node: &Node) {
+        let Some(items) = self.source.list(node, "adapters") else { return };
+        for (index, item) in items.iter().enumerate() {
+            self.adapter(item, &format!("adapters[{index}]"));
+        }
+    }
+
+    /// An entry mounts its endpoint and makes a connection of its name.
+    fn adapter(&mut self, node: &Node, path: &str) {
+        let Some(mut fields) = self.source.map(node, path) else { return };
+        let at = fields.at;
+        let name = self.text(&mut fields, "name");
+        let provider = self.text(&mut fields, "provider");
+        let endpoint = self.text(&mut fields, "endpoint");
+        let idempotency = fields.path_of("idempotency");
+        if let Some(node) = fields.take("idempotency")
+            && self.source.bool(node, &idempotency) == Some(false)
+        {
+            let detail = format!("`{idempotency}` cannot be false: keys are always sent");
+            self.source.report(Problem::new(&problem::UNSUPPORTED, detail), node.at);
+        }
+        let connection = self.connection_fields(&mut fields);
+        fields.finish(self.source);
+        let (Some(name), Some(provider)) = (name, provider) else {
+            let detail = format!("`{path}` needs `name` and `provider`");
+            self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
+            return;
+        };
+        self.config.builtin.push(provider.clone());
+        if let Some(path) = endpoint {
+            self.endpoint(&path, at);
+            let (name, provider) = (name.clone(), provider.clone());
+            self.config.sources.push(SourceEntry { name, provider, path });
+        }
+        self.add_connection(ConnectionEntry { name, provider, ..connection }, at);
+    }
+
+    pub(super) fn endpoint(&mut self, path: &str, at: At) {
+        let fits = path.starts_with('/')
+            && path.len() <= 200
+            && path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
+        let taken = ["/", "/healthz", "/readyz", "/api/webhooks/ingest"].contains(&path)
+            || path.starts_with("/api/v1")
+            || self.config.metrics.as_deref() == Some(path)
+            || self.config.sources.iter().any(|source| source.path == path);
+        if !fits {
+            let detail = format!("`{path}` is no path to mount a source at");
+            let hint = "write for example /api/webhooks/stripe";
+            self.source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), at);
+        } else if taken {
+            let detail = format!("{path} is taken");
+            self.source.report(Problem::new(&problem::DUPLICATE_NAME, detail), at);
+        }
+    }
+
+    pub(super) fn connections(&mut self, node: &Node) {
+        let Some(fields) = self.source.map(node, "connections") else { return };
+        for (key, node) in fields.all() {
+            let path = format!("connections.{}", key.name);
+            let Some(mut fields) = self.source.map(node, &path) else { continue };
+            let provider = fields.need(self.source, "provider");
+            let provider = provider.and_then(|node| self.filled(node, &path));
+            let entry = self.connection_fields(&mut fields);
+            fields.finish(self.source);
+            if let Some(provider) = provider {
+                let name = key.name.clone();
+                self.add_connection(ConnectionEntry { name, provider, ..entry }, key.at);
+            }
+        }
+    }
+
+    fn add_connection(&mut self, entry: ConnectionEntry, at: At) {
+        if self.config.connections.iter().any(|known| known.name == entry.name) {
+            let detail = format!("two connections are called `{}`", entry.name);
+            self.source.report(Problem::new(&problem::DUPLICATE_NAME, detail), at);
+        }
+        self.config.connections.push(entry);
+    }
+
+    fn connection_fields(&mut self, fields: &mut Fields<'_>) -> ConnectionEntry {
+        let base_url = self.text(fields, "baseUrl").filter(|url| !url.is_empty());
+        let mut credentials = BTreeMap::new();
+        let path = fields.path_of("credentials");
+        if let Some(names) = fields.take("credentials").and_then(|n| self.source.map(n, &path)) {
+            for (key, node) in names.all() {
+                let path = format!("{path}.{}", key.name);
+                if let Some(name) = self.source.text(node, &path) {
+                    credentials.insert(key.name.clone(), name.to_owned());
+                }
+            }
+        }
+        let config = fields.take("config").map(to_json);
+        let config = config.and_then(|config| Json::from_serialize(&config).ok());
+        let path = fields.path_of("rateLimit");
+        let limit = fields.take("rateLimit").and_then(|node| self.rate_limit(node, &path));
+        ConnectionEntry {
+            name: String::new(),
+            provider: String::new(),
+            base_url,
+            credentials,
+            config: config.unwrap_or_else(Json::null),
+            limit,
+        }
+    }
+
+    fn rate_limit(&mut self, node: &Node, path: &str) -> Option<(u32, u64)> {
+        let mut fields = self.source.map(node, path)?;
+        let at = fields.at;
+        let requests = self.int(&mut fields, "maxRequests", (1, 1_000_000));
+        let window_ms = self.int(&mut fields, "windowMs", (1, 31 * 86_400_000));
+        fields.finish(self.source);
+        if requests.is_none() || window_ms.is_none() {
+            let detail = format!("`{path}` needs `maxRequests` and `windowMs`");
+            self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
+        }
+        Some((u32::try_from(requests?).ok()?, u64::try_from(window_ms?).ok()?))
+    }
+}

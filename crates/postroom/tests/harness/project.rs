@@ -1,0 +1,174 @@
+//! A user's project in a folder of its own, removed with it, and the ways to start the binary on
+//! it. The child sees only the variables a test gives it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::lines::Lines;
+use super::server::{Refused, Server};
+
+/// The configuration template, word for word.
+pub const TEMPLATE: &str = "\
+# automation.config.yaml
+queue:
+  name: solopreneur-automation
+  connection:
+    host: ${REDIS_HOST}
+    port: ${REDIS_PORT}
+    password: ${REDIS_PASSWORD}
+  defaultJobOptions:
+    attempts: 3
+    backoff:
+      type: exponential
+      delay: 2000
+    removeOnComplete: 100
+    removeOnFail: 50
+adapters:
+  - name: stripe-invoice
+    provider: stripe
+    endpoint: /api/webhooks/stripe
+    rateLimit:
+      maxRequests: 100
+      windowMs: 1000
+    idempotency: true
+observability:
+  logging:
+    format: json
+    correlationIdHeader: X-Correlation-ID
+  metrics:
+    enabled: true
+    endpoint: /metrics
+    scrapeInterval: 15s
+deadLetterQueue:
+  name: solopreneur-dlq
+  alertOnThreshold: 10
+  retentionDays: 30
+";
+
+/// A project on disk.
+pub struct Project {
+    folder: TempDir,
+    config: PathBuf,
+    env: Vec<(String, String)>,
+    sandbox: bool,
+    file_blocks: Option<u64>,
+}
+
+impl Project {
+    /// A project with this configuration and nothing else.
+    pub fn new(config: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let path = folder.path().join("automation.config.yaml");
+        let project =
+            Self { folder, config: path, env: Vec::new(), sandbox: false, file_blocks: None };
+        project.file("automation.config.yaml", config)
+    }
+
+    /// A project with the configuration of somewhere else, and data of its own.
+    pub fn at(config: &Path) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let config = config.to_owned();
+        Self { folder, config, env: Vec::new(), sandbox: false, file_blocks: None }
+    }
+
+    /// With this file.
+    pub fn file(self, path: &str, text: &str) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    /// With this workflow.
+    pub fn workflow(self, name: &str, text: &str) -> Self {
+        self.file(&format!("workflows/{name}.yaml"), text)
+    }
+
+    /// With this variable in its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With provider calls answered from recorded examples.
+    pub fn sandbox(mut self) -> Self {
+        self.sandbox = true;
+        self
+    }
+
+    /// With files bounded to so many blocks of 512 bytes: a disk that is soon full.
+    pub fn file_blocks(mut self, blocks: u64) -> Self {
+        self.file_blocks = Some(blocks);
+        self
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.folder.path().join(path);
+        let parent = path.parent().expect("a path in the project has a folder");
+        std::fs::create_dir_all(parent).expect("the folder of a project's file");
+        std::fs::write(&path, text).expect("a file of the project");
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn command(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_postroom");
+        let mut command = match self.file_blocks {
+            None => Command::new(binary),
+            Some(blocks) => {
+                // A write past the bound fails with EFBIG instead of ending the process.
+                let script = format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$@\"");
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &script, "sh", binary]);
+                shell
+            }
+        };
+        command.arg("serve").arg("--config").arg(&self.config);
+        command.arg("--data").arg(self.data()).args(["--listen", "127.0.0.1:0"]);
+        if self.sandbox {
+            command.arg("--sandbox");
+        }
+        command.env_clear().env("PATH", "/usr/bin:/bin").envs(self.env.iter().cloned());
+        command.current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the server and waits until it is ready.
+    #[track_caller]
+    pub fn start(&self) -> Server {
+        let child = self.command().spawn().expect("the binary starts");
+        Server::ready(child, &self.data())
+    }
+
+    /// The same, with the project in the same hands as the server.
+    #[track_caller]
+    pub fn start_kept(self) -> (Self, Server) {
+        let server = self.start();
+        (self, server)
+    }
+
+    /// Starts the server, which must end by itself without being ready.
+    #[track_caller]
+    pub fn refused(&self) -> Refused {
+        let mut child = self.command().spawn().expect("the binary starts");
+        let stdout = Lines::gather(child.stdout.take().expect("piped"));
+        let stderr = Lines::gather(child.stderr.take().expect("piped"));
+        let early = stdout.wait_for("the end", |line| line.contains("\"ready\""));
+        if early.is_some() {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("it serves:\n{}", stdout.text());
+        }
+        stderr.wait_for_end();
+        let code = child.wait().expect("the end of the process").code();
+        Refused { code, text: format!("{}\n{}", stdout.text(), stderr.text()) }
+    }
+}

@@ -1,0 +1,164 @@
+//! The real binary, serving: its address, its log, its API, and its end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+
+use serde_json::Value;
+
+use super::PATIENCE;
+use super::client::{Answer, Client};
+use super::lines::Lines;
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub client: Client,
+    /// A token for the API, good for this start.
+    pub token: String,
+    /// The log.
+    pub log: Lines,
+    /// What a person at a terminal would see.
+    pub told: Lines,
+}
+
+/// A server that did not start.
+#[derive(Debug)]
+pub struct Refused {
+    pub code: Option<i32>,
+    pub text: String,
+}
+
+impl Server {
+    #[track_caller]
+    pub(super) fn ready(mut child: Child, data: &Path) -> Self {
+        let log = Lines::gather(child.stdout.take().expect("piped"));
+        let told = Lines::gather(child.stderr.take().expect("piped"));
+        let ready = log.wait_for("ready", |line| line.contains("\"message\":\"ready\""));
+        let Some(line) = ready else {
+            told.wait_for_end();
+            let status = child.wait();
+            panic!("it ended with {status:?} instead of serving:\n{}", told.text());
+        };
+        let line: Value = serde_json::from_str(&line).expect("a log line is JSON");
+        let address = line["url"].as_str().and_then(|url| url.strip_prefix("http://"));
+        let address: SocketAddr = address.and_then(|a| a.parse().ok()).expect("an address");
+        let note = std::fs::read_to_string(data.join("server.json")).expect("server.json");
+        let note: Value = serde_json::from_str(&note).expect("server.json is JSON");
+        let token = note["token"].as_str().expect("a token").to_owned();
+        Self { child, client: Client { address }, token, log, told }
+    }
+
+    /// Asks the API with the token.
+    #[track_caller]
+    pub fn api(&self, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let path = format!("/api/v1{path}");
+        self.client.request(method, &path, &[("authorization", &bearer)], body.as_bytes())
+    }
+
+    /// Reads from the API what must be there.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> Value {
+        let answer = self.api("GET", path, "");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Posts a body to the ingest endpoint.
+    #[track_caller]
+    pub fn post(&self, body: &str) -> Answer {
+        let json = [("content-type", "application/json")];
+        self.client.request("POST", "/api/webhooks/ingest", &json, body.as_bytes())
+    }
+
+    /// Sends an event that must be taken; gives back its correlation id.
+    #[track_caller]
+    pub fn send(&self, event: &str, payload: &Value) -> String {
+        let answer =
+            self.post(&serde_json::json!({"event": event, "payload": payload}).to_string());
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.json()["correlationId"].as_str().expect("a correlation id").to_owned()
+    }
+
+    /// The event with a correlation id, with its runs and near workflows.
+    #[track_caller]
+    pub fn event(&self, correlation: &str) -> Value {
+        let found = self.read(&format!("/events?correlation={correlation}"));
+        assert_eq!(found["data"].as_array().map(Vec::len), Some(1), "{correlation}: {found}");
+        let id = found["data"][0]["id"].as_str().expect("an id");
+        self.read(&format!("/events/{id}"))
+    }
+
+    /// The only run of an event, once its state is one of those named.
+    #[track_caller]
+    pub fn run(&self, correlation: &str, states: &[&str]) -> Value {
+        let event = self.event(correlation);
+        let runs = event["runs"].as_array().expect("runs");
+        assert_eq!(runs.len(), 1, "{event}");
+        self.run_by_id(runs[0]["id"].as_str().expect("an id"), states)
+    }
+
+    /// A run, once its state is one of those named.
+    #[track_caller]
+    pub fn run_by_id(&self, id: &str, states: &[&str]) -> Value {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let run = self.read(&format!("/runs/{id}"));
+            let state = run["state"].as_str().expect("a state");
+            if states.contains(&state) {
+                return run;
+            }
+            let late = std::time::Instant::now() > deadline;
+            assert!(!late, "still {state}: {run:#}\n{}", self.log.text());
+            self.log.pause();
+        }
+    }
+
+    /// The value of a metric, by its name with labels as it stands in the text.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let answer = self.client.get("/metrics");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let text = answer.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|value| value.trim().parse().expect("a metric is a number"))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a power cut would, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// The same, for a server that others still hold.
+    pub fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "cannot signal");
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.log.wait_for_end();
+        self.child.wait().expect("the end of the process")
+    }
+
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
