@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use postroom_core::run::RunState;
+use postroom_core::run::{Reason, RunState};
 use postroom_core::{Problem, Run, RunId, problem};
 use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
 use serde_json::{Value, json};
@@ -141,7 +141,14 @@ async fn order(
 }
 
 fn conflict(run: &Run) -> Problem {
-    Problem::new(&problem::CONFLICT, format!("{} is {}", run.id, run.state.name()))
+    let problem = Problem::new(&problem::CONFLICT, format!("{} is {}", run.id, run.state.name()));
+    match &run.failure {
+        // Whether it should have run at all is not known; only its event can be sorted again.
+        Some(failure) if failure.reason == Reason::Unroutable => {
+            problem.hint(format!("mend the workflow, then `postroom events replay {}`", run.event))
+        }
+        _ => problem,
+    }
 }
 
 async fn count(
