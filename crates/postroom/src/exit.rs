@@ -34,6 +34,8 @@ pub(crate) enum Failed {
     Conflict(Said),
     /// Ctrl-C; what was done is said elsewhere.
     Interrupted,
+    /// A question was answered with no.
+    Declined,
     /// The reader of our output went away, as `head` does. Not an error.
     Pipe,
     /// Anything else.
@@ -80,7 +82,7 @@ impl Failed {
             Self::Usage(_) | Self::Problems(_) => USAGE,
             Self::Unreachable(_) => UNREACHABLE,
             Self::Conflict(_) => CONFLICT,
-            Self::Interrupted => INTERRUPTED,
+            Self::Interrupted | Self::Declined => INTERRUPTED,
         }
     }
 }
@@ -133,6 +135,7 @@ mod tests {
             (Failed::Problems(Vec::new()), 2),
             (Failed::unreachable("", ""), 3),
             (Failed::Interrupted, 130),
+            (Failed::Declined, 130),
             (broken.into(), 0),
             (denied.into(), 1),
         ] {

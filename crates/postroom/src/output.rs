@@ -18,6 +18,11 @@ use crate::output::moment::Moment;
 
 pub(crate) mod moment;
 
+/// Blanks between two columns.
+const GAP: u16 = 2;
+/// The least room in which the last column of a table stands beside the others.
+const MIN_ROOM: u16 = 24;
+
 const BOLD: Style = Style::new().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -92,14 +97,41 @@ impl Output {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Rows under a bold head, aligned. The last column takes what room the terminal has left;
-    /// the others, ids among them, are never wrapped or shortened.
+    /// Rows under a bold head, aligned. The last column takes what room the terminal has left, or
+    /// stands below its row where that is too little; the others, ids among them, are never
+    /// wrapped or shortened.
     pub fn table(&self, head: &[&str], rows: Vec<Vec<Cell>>) -> String {
         table(self.width, head, rows)
     }
 }
 
-fn table(width: Option<u16>, head: &[&str], rows: Vec<Vec<Cell>>) -> String {
+fn table(width: Option<u16>, head: &[&str], mut rows: Vec<Vec<Cell>>) -> String {
+    let whole = grid(head, rows.clone());
+    let room = width.map(|width| room(&whole, width));
+    if room.is_none_or(|room| room >= MIN_ROOM) {
+        return print(whole, width);
+    }
+    // Too narrow for all columns side by side: the last one goes below its row.
+    let below: Vec<String> = rows
+        .iter_mut()
+        .map(|row| row.pop().map(|cell| cell.content()).unwrap_or_default())
+        .collect();
+    let above = print(grid(&head[..head.len().saturating_sub(1)], rows), None);
+    let mut lines = above.lines();
+    let mut text = String::new();
+    if !head.is_empty() {
+        text.extend(lines.next().into_iter().chain(["\n"]));
+    }
+    for (line, below) in lines.zip(below) {
+        text.extend([line, "\n"]);
+        for part in below.lines() {
+            text.extend(["    ", part.trim_end(), "\n"]);
+        }
+    }
+    text
+}
+
+fn grid(head: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).enforce_styling().style_text_only();
     if !head.is_empty() {
@@ -107,9 +139,20 @@ fn table(width: Option<u16>, head: &[&str], rows: Vec<Vec<Cell>>) -> String {
         table.set_header(head.iter().map(bold).collect::<Vec<Cell>>());
     }
     table.add_rows(rows.into_iter().map(Row::from));
+    table
+}
+
+/// The columns of a terminal that are left for the last column.
+fn room(table: &Table, width: u16) -> u16 {
+    let widths = table.column_max_content_widths();
+    let before = &widths[..widths.len().saturating_sub(1)];
+    before.iter().fold(width, |room, column| room.saturating_sub(column + GAP))
+}
+
+fn print(mut table: Table, width: Option<u16>) -> String {
     let columns = table.column_count();
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+        column.set_padding((0, GAP));
         if column.index + 1 < columns {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
@@ -225,6 +268,7 @@ fn new_line(out: &mut String, depth: usize) {
 fn explain(failed: &Failed) -> String {
     match failed {
         Failed::Pipe => String::new(),
+        Failed::Declined => "nothing was done\n".to_owned(),
         Failed::Interrupted => error_line("interrupted", None, None),
         Failed::Usage(said) | Failed::Unreachable(said) | Failed::Conflict(said) => {
             let Said { detail, hint } = said;
@@ -286,9 +330,20 @@ pub(crate) mod tests {
             "RUN     STATE      WHY\nrun_1   dead       a b c d e f\nrun_22  succeeded\n"
         );
         assert!(text.starts_with("\u{1b}[1mRUN"), "{text:?}");
-        let narrow = strip_str(&table(Some(28), &["RUN", "STATE", "WHY"], rows)).to_string();
-        assert!(narrow.contains("run_22  succeeded"), "ids stay whole: {narrow}");
-        assert!(narrow.lines().count() > 3, "the last column wraps: {narrow}");
+        let wide = vec![cell("run_1"), state("dead"), cell("much of it ".repeat(4))];
+        let shown = |width| {
+            let text =
+                table(Some(width), &["RUN", "STATE", "WHY"], vec![wide.clone(), rows[1].clone()]);
+            strip_str(&text).to_string()
+        };
+        let wrapped = shown(48);
+        assert!(wrapped.contains("\nrun_22  succeeded\n"), "ids stay whole: {wrapped}");
+        assert_eq!(wrapped.lines().count(), 4, "the last column wraps: {wrapped}");
+        assert_eq!(
+            shown(30),
+            "RUN     STATE\nrun_1   dead\n    much of it much of it much of it much of it\n\
+             run_22  succeeded\n"
+        );
     }
 
     #[test]

@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 
 use crate::cli::Global;
+use crate::config;
 use crate::exit::{Failed, Refused, Said};
-use crate::home;
+use crate::home::{self, Home};
 use crate::project::{self, Local, Unopened};
 
 /// How long a command waits for a data folder that another process has, in case that is a command
@@ -144,14 +145,16 @@ impl Reach {
             let folder = match project::open_local(&options).await {
                 Ok(local) => return Ok(Self::Local(local)),
                 Err(Unopened::Locked { folder }) => folder,
-                Err(Unopened::Problems(problems)) => return Err(Failed::Problems(problems)),
+                Err(Unopened::Problems(problems)) => {
+                    return running(&options).await.ok_or(Failed::Problems(problems));
+                }
                 Err(Unopened::Store(error)) => {
                     let hint = "a server elsewhere is reached with --url and --token";
                     return Err(Failed::unreachable(format!("{error:#}"), hint));
                 }
             };
             let missing = match ServerFile::find(&folder).await {
-                Ok(server) => return server.reach(global.token.as_deref()),
+                Ok(server) => return server.reach(),
                 Err(missing) => missing,
             };
             if tokio::time::Instant::now() >= deadline {
@@ -203,6 +206,16 @@ async fn send(
     let response = client.execute(request).await.map_err(lost)?;
     let status = response.status().as_u16();
     Ok((status, response.bytes().await.map_err(lost)?))
+}
+
+/// The server of a project that cannot be read just now: a workflow that is being edited does not
+/// hide the server that runs the version before.
+async fn running(options: &home::Options) -> Option<Reach> {
+    let folder = options.data.clone().or_else(|| {
+        let loaded = config::load(options.config.as_deref()).ok()?;
+        Some(Home::of(&loaded, options).0)
+    });
+    ServerFile::find(&folder?).await.ok()?.reach().ok()
 }
 
 fn remote(url: Url, token: Option<String>) -> Result<Reach, Failed> {
@@ -319,9 +332,11 @@ impl ServerFile {
         }
     }
 
-    fn reach(self, token: Option<&str>) -> Result<Reach, Failed> {
+    /// The way to the server. Its own token is used, whatever token the environment has for
+    /// another server.
+    fn reach(self) -> Result<Reach, Failed> {
         let url = Url::parse(&self.url).context("the address in server.json")?;
-        remote(url, Some(token.map_or(self.token, str::to_owned)))
+        remote(url, Some(self.token))
     }
 }
 
@@ -424,9 +439,7 @@ mod tests {
         }
         let found = ServerFile::find(folder).await.ok().unwrap();
         assert_eq!(found.token, "two");
-        assert!(
-            matches!(found.reach(None), Ok(Reach::Remote { token: Some(t), .. }) if t == "two")
-        );
+        assert!(matches!(found.reach(), Ok(Reach::Remote { token: Some(t), .. }) if t == "two"));
         drop(listener);
         assert!(matches!(ServerFile::find(folder).await, Err(Missing::Nobody(_))));
         ServerFile::remove(folder);

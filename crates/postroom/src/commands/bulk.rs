@@ -62,8 +62,7 @@ impl Bulk<'_> {
             _ = tokio::signal::ctrl_c() => return Err(Failed::Interrupted),
         };
         if !ids.is_empty() && !self.yes && !self.confirmed(ids.len()).await? {
-            self.output.say("nothing was done");
-            return Err(Failed::Interrupted);
+            return Err(Failed::Declined);
         }
         let total = ids.len();
         let done = self.order(ids).await;
