@@ -5,7 +5,8 @@
 //! kept in memory and rebuilt at open, so claiming writes nothing and no random-key index lies on
 //! the acknowledge path. Reads go through their own connections.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -91,7 +92,10 @@ impl Sqlite {
     /// `Locked` if another process has the folder, `Newer` if a newer version wrote it,
     /// `Unavailable` if it cannot be read and written.
     pub fn open(folder: &Path, wake: Arc<dyn Wake>, now_ms: i64) -> Result<Self, Error> {
-        std::fs::create_dir_all(folder).map_err(|e| io_failed("cannot make", folder, &e))?;
+        // It holds payloads, so a folder made here is its owner's alone.
+        let mut folders = DirBuilder::new();
+        folders.recursive(true).mode(0o700);
+        folders.create(folder).map_err(|error| io_failed("cannot make", folder, &error))?;
         let lock = lock(folder)?;
         let path = folder.join("postroom.db");
         let mut connection =
