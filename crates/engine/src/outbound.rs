@@ -47,6 +47,15 @@ impl Http {
 }
 
 fn build() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    Ok(client()?.pool_idle_timeout(Duration::from_secs(60)).build()?)
+}
+
+/// A client as every part of Postroom uses it: its own certificates instead of the system's, no
+/// redirects, no repetition, no proxy.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn client() -> Result<reqwest::ClientBuilder, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
@@ -59,10 +68,8 @@ fn build() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(10))
-        .pool_idle_timeout(Duration::from_secs(60))
         .user_agent(concat!("postroom/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
-        .build()?)
+        .no_proxy())
 }
 
 impl Transport for Http {

@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,6 +12,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use postroom_engine::outbound;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
@@ -219,27 +219,8 @@ async fn running(options: &home::Options) -> Option<Reach> {
 }
 
 fn remote(url: Url, token: Option<String>) -> Result<Reach, Failed> {
-    Ok(Reach::Remote { url, token, client: client().context("cannot speak HTTP")? })
-}
-
-/// The same TLS as for calls to providers: certificates of ours, no library of the system.
-fn client() -> anyhow::Result<reqwest::Client> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(Duration::from_secs(10))
-        .timeout(ANSWER)
-        .user_agent(concat!("postroom/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
-        .build()?)
+    let client = outbound::client().context("cannot set TLS up")?.timeout(ANSWER).build();
+    Ok(Reach::Remote { url, token, client: client.context("cannot speak HTTP")? })
 }
 
 #[derive(Deserialize)]
