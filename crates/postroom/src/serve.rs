@@ -47,7 +47,7 @@ pub(crate) async fn run(
         warn!("{note}");
     }
     opened.engine.start();
-    banner(&opened, args, &url, new_token.as_deref());
+    banner(&opened, args, options, &url, new_token.as_deref());
     info!(url, sandbox = args.sandbox, queue = opened.config.queue, "ready");
     let stop = CancellationToken::new();
     let server = tokio::spawn(postroom_server::serve(
@@ -90,7 +90,13 @@ async fn stop_signal() -> std::io::Result<&'static str> {
 
 /// What a person who started it by hand wants to know. Goes to standard error, logs to standard
 /// output.
-fn banner(opened: &Opened, args: &cli::Serve, url: &str, new_token: Option<&str>) {
+fn banner(
+    opened: &Opened,
+    args: &cli::Serve,
+    options: &home::Options,
+    url: &str,
+    new_token: Option<&str>,
+) {
     let config = &opened.config;
     let mut text = format!("Postroom {}\n\n", env!("CARGO_PKG_VERSION"));
     text.push_str(&format!("  overview   {url}/\n  events     {url}/api/webhooks/ingest\n"));
@@ -110,11 +116,14 @@ fn banner(opened: &Opened, args: &cli::Serve, url: &str, new_token: Option<&str>
         workflow.triggers.iter().any(|trigger| trigger.event == "CREATE_STRIPE_INVOICE")
     });
     if invoice {
+        let config = options.config.as_ref();
+        let here = config.map(|file| format!("--config {} ", file.display()));
+        let here = here.unwrap_or_default();
         text.push_str(&format!(
             "\ntry:\n  curl -X POST {url}/api/webhooks/ingest -H \"Content-Type: \
              application/json\" -d '{{\"event\":\"CREATE_STRIPE_INVOICE\",\"payload\":{{\
              \"customerId\":\"cus_test\",\"amount\":1500,\"currency\":\"usd\",\
-             \"idempotencyKey\":\"test-001\"}}}}'\n  postroom runs list\n"
+             \"idempotencyKey\":\"test-001\"}}}}'\n  postroom {here}runs list\n"
         ));
     }
     // Without a standard error there is nobody to tell.
