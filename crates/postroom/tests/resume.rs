@@ -1,103 +1,158 @@
-//! What a crash leaves behind is taken up where it stopped: nothing done is done again, nothing
-//! that may have been done is repeated blindly.
+//! Killed in the middle of a run, the server goes on with it where it was: what is done is not done
+//! again, and what may not be repeated blindly waits for a person.
 
 mod harness;
 
-use harness::{Double, Fault, Project, Reply, Stripe};
-use serde_json::json;
+use harness::{Fault, Ledger, Project, Received, Server, Stripe};
+use serde_json::{Value, json};
 
-const THREE_STEPS: &str = "\
-workflow: three
-on:
-  - event: GO
-steps:
-  - id: one
-    uses: http/request
-    with: { method: PUT, url: /one, json: { n: 1 } }
-  - id: two
-    uses: http/request
-    with: { method: PUT, url: /two, json: { n: 2 } }
-  - id: three
-    uses: http/request
-    with: { method: PUT, url: /three, json: { n: 3 } }
-";
-
-fn http_project(double: &Double, workflow: &str) -> Project {
-    let config =
-        format!("connections:\n  api:\n    provider: http\n    baseUrl: {}\n", double.url());
-    Project::new(&config).workflow("own", workflow)
+/// A workflow whose steps post one after the other to these paths of a double.
+fn workflow(ledger: &Ledger, paths: &[&str], more: &str) -> String {
+    let mut text = "workflow: order\non: [{event: ORDER}]\n\
+                    dedupe: ${{ event.data.id }}\nsteps:\n"
+        .to_owned();
+    for path in paths {
+        let url = format!("{}/{path}", ledger.double.url());
+        text.push_str(&format!("  - id: {path}\n    uses: http/request\n    with:\n"));
+        text.push_str(&format!("      url: {url}\n      method: POST\n      json: {{n: 1}}\n"));
+        text.push_str(more);
+    }
+    text
 }
 
-fn ok() -> Double {
-    Double::answering(Reply::json(200, &json!({ "ok": true })))
+const KEYED: &str = "      idempotencyHeader: Idempotency-Key\n";
+
+/// Sends an event, kills the server while a request of it is held, and starts it again.
+fn killed_while_held(project: &Project, double: &harness::Double, event: &str) -> (Server, String) {
+    let server = project.start();
+    let payload = json!({"id": "A-1", "customerId": "cus_1", "amount": 1500, "currency": "usd",
+                         "idempotencyKey": "A-1"});
+    let correlation = server.send(event, &payload);
+    double.wait_for_held(1);
+    server.kill();
+    (project.start(), correlation)
+}
+
+/// The journal of a run as `kind step`.
+fn journal(run: &Value) -> Vec<String> {
+    let entries = run["journal"].as_array().expect("a journal");
+    let text = |entry: &Value| {
+        let word = |name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+        format!("{} {}", word("kind"), word("step"))
+    };
+    entries.iter().map(text).collect()
 }
 
 #[test]
-fn a_run_resumes_at_the_step_that_was_under_way() {
-    let double = ok();
-    double.fault("/three", 1, &Fault::HoldAnswer);
-    let project = http_project(&double, THREE_STEPS);
-    let server = project.start();
-    let correlation = server.send("GO", &json!({}));
-    double.wait_for_held(1);
-    server.kill();
-    double.release();
-
-    let server = project.start();
+fn steps_that_are_done_are_not_called_again() {
+    let ledger = Ledger::start();
+    let project =
+        Project::new("").workflow("order", &workflow(&ledger, &["one", "two", "three"], KEYED));
+    ledger.double.fault("/three", 1, &Fault::Hold);
+    let (server, correlation) = killed_while_held(&project, &ledger.double, "ORDER");
     let run = server.run(&correlation, &["succeeded", "dead"]);
     assert_eq!(run["state"], "succeeded", "{run:#}");
-    assert_eq!(double.lines(), ["PUT /one", "PUT /two", "PUT /three", "PUT /three"]);
+    let lines = ["POST /one", "POST /two", "POST /three", "POST /three"];
+    assert_eq!(ledger.double.lines(), lines);
+    assert_eq!(ledger.entries(), ["POST /one", "POST /two", "POST /three"]);
+    let keys = ledger.keys();
+    assert_eq!(keys, ["order:A-1:one", "order:A-1:two", "order:A-1:three", "order:A-1:three"]);
+    assert_eq!(journal(&run), ["done one", "done two", "done three", "succeeded -"]);
+    // The lost owner's attempt burned nothing.
+    assert_eq!(run["journal"][2]["attempt"], 1, "{run:#}");
+    // What was held takes effect late, under the same key: nothing new is made.
+    ledger.double.release();
+    assert_eq!(ledger.entries().len(), 3);
 }
 
 #[test]
-fn a_call_without_a_key_is_never_repeated_blindly() {
-    let workflow = "\
-workflow: once
-on:
-  - event: GO
-steps:
-  - id: post
-    uses: http/request
-    with: { method: POST, url: /orders, json: { n: 1 } }
-";
-    let double = ok();
-    double.fault("/orders", 1, &Fault::HoldAnswer);
-    let project = http_project(&double, workflow);
-    let server = project.start();
-    let correlation = server.send("GO", &json!({}));
-    double.wait_for_held(1);
-    server.kill();
-    double.release();
+fn a_call_without_a_key_is_not_repeated_after_a_crash() {
+    let ledger = Ledger::start();
+    let project = Project::new("").workflow("order", &workflow(&ledger, &["one", "two"], ""));
+    ledger.double.fault("/one", 1, &Fault::HoldAnswer);
+    let (server, correlation) = killed_while_held(&project, &ledger.double, "ORDER");
+    let run = server.run(&correlation, &["succeeded", "dead"]);
+    assert_eq!(run["state"], "dead", "{run:#}");
+    assert_eq!(run["failure"]["reason"], "unknown", "{run:#}");
+    assert_eq!(run["failure"]["step"], "one");
+    assert_eq!(run["failure"]["failure"]["code"], "call/owner-lost");
+    assert!(run["failure"]["failure"]["hint"].is_string(), "{run:#}");
+    assert_eq!(run["steps"][0]["state"], "unknown", "{run:#}");
+    assert_eq!(journal(&run), ["intent one", "unknown one", "dead -"]);
+    assert_eq!(ledger.double.lines(), ["POST /one"]);
+    let counted = r#"postroom_dead_letters_total{workflow="order",reason="unknown"}"#;
+    assert_eq!(server.metric(counted), Some(1.0));
 
+    // It stays so over another restart, until a person sends it out again.
+    server.kill();
     let server = project.start();
+    let id = run["id"].as_str().expect("an id");
+    assert_eq!(server.run_by_id(id, &["dead"])["failure"], run["failure"]);
+    let redriven = server.api("POST", &format!("/dead-letters/{id}/redrive"), "");
+    assert_eq!(redriven.status, 200, "{}", redriven.text());
+    server.run_by_id(id, &["succeeded"]);
+    assert_eq!(ledger.double.lines(), ["POST /one", "POST /one", "POST /two"]);
+}
+
+#[test]
+fn a_message_is_not_posted_twice_after_a_crash() {
+    let slack = harness::Double::answering(harness::Reply::json(
+        200,
+        &json!({"ok": true, "channel": "C1", "ts": "1.2"}),
+    ));
+    let config = format!("connections: {{slack: {{provider: slack, baseUrl: {}}}}}\n", slack.url());
+    let text = "workflow: tell\non: [{event: TELL}]\nsteps:\n  - id: tell\n    \
+                uses: slack/post_message\n    with: {channel: C1, text: hello}\n";
+    let project = Project::new(&config).workflow("tell", text).env("SLACK_BOT_TOKEN", "xoxb-1-2-3");
+    slack.fault("chat.postMessage", 1, &Fault::HoldAnswer);
+    let (server, correlation) = killed_while_held(&project, &slack, "TELL");
     let run = server.run(&correlation, &["succeeded", "dead"]);
     assert_eq!(run["failure"]["reason"], "unknown", "{run:#}");
-    assert_eq!(double.lines(), ["POST /orders"]);
+    assert_eq!(slack.received().len(), 1);
 }
 
 #[test]
-fn an_action_of_several_calls_resumes_at_the_one_under_way() {
-    let stripe = Stripe::start();
-    stripe.double.fault("/v1/invoiceitems", 1, &Fault::HoldAnswer);
-    let config = stripe.adapter();
-    let project = Project::new(&config).env("STRIPE_API_KEY", "sk_test_resume");
-    let server = project.start();
-    let payload = json!({"customerId": "cus_1", "amount": 1500, "currency": "usd",
-        "idempotencyKey": "resume-1"});
-    let correlation = server.send("CREATE_STRIPE_INVOICE", &payload);
-    stripe.double.wait_for_held(1);
-    server.kill();
-    stripe.double.release();
-
-    let server = project.start();
+fn a_call_with_a_key_is_repeated_with_the_same_key() {
+    let ledger = Ledger::start();
+    let project = Project::new("").workflow("order", &workflow(&ledger, &["one"], KEYED));
+    ledger.double.fault("/one", 1, &Fault::HoldAnswer);
+    let (server, correlation) = killed_while_held(&project, &ledger.double, "ORDER");
     let run = server.run(&correlation, &["succeeded", "dead"]);
     assert_eq!(run["state"], "succeeded", "{run:#}");
-    let received = stripe.double.received();
-    let items: Vec<_> = received.iter().filter(|r| r.path == "/v1/invoiceitems").collect();
-    assert_eq!(items.len(), 2, "{:?}", stripe.double.lines());
-    assert_eq!(items[0].key(), items[1].key());
-    assert_eq!(received.iter().filter(|r| r.line() == "POST /v1/invoices").count(), 1);
+    assert_eq!(ledger.keys(), ["order:A-1:one", "order:A-1:one"]);
+    assert_eq!(ledger.entries(), ["POST /one"]);
+    assert_eq!(run["output"]["body"], json!({"id": "entry_1"}));
+}
+
+#[test]
+fn an_invoice_goes_on_at_its_third_call() {
+    let stripe = Stripe::start();
+    let project = Project::new(&stripe.adapter()).env("STRIPE_API_KEY", "sk_test_resume");
+    stripe.double.fault("/v1/invoiceitems", 1, &Fault::HoldAnswer);
+    let (server, correlation) =
+        killed_while_held(&project, &stripe.double, "CREATE_STRIPE_INVOICE");
+    let run = server.run(&correlation, &["succeeded", "dead"]);
+    assert_eq!(run["state"], "succeeded", "{run:#}");
     let invoices = stripe.invoices();
-    assert_eq!(invoices.len(), 1);
-    assert!(invoices.values().all(|invoice| invoice.amount_due == 1500), "{invoices:?}");
+    assert_eq!(invoices.len(), 1, "{invoices:?}");
+    let (id, invoice) = invoices.first_key_value().expect("an invoice");
+    assert_eq!((invoice.status, invoice.amount_due), ("open", 1500));
+    let received = stripe.double.received();
+    let lines: Vec<String> = received.iter().map(Received::line).collect();
+    let finalize = format!("POST /v1/invoices/{id}/finalize");
+    let item = "POST /v1/invoiceitems";
+    assert_eq!(
+        lines,
+        ["GET /v1/customers/cus_1", "POST /v1/invoices", item, item, finalize.as_str()]
+    );
+    assert_eq!(received[2].key(), received[3].key());
+    assert_eq!(received[2].body, received[3].body);
+    let called: Vec<&Value> = run["journal"]
+        .as_array()
+        .expect("a journal")
+        .iter()
+        .filter(|entry| entry["kind"] == "called")
+        .map(|entry| &entry["call"])
+        .collect();
+    assert_eq!(called, ["customer", "draft", "item"], "{run:#}");
 }

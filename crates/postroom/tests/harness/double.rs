@@ -125,8 +125,10 @@ struct Inner {
     received: Vec<Received>,
     /// Faults to come, each for the next request whose line holds the text.
     faults: VecDeque<(String, Fault)>,
-    /// How many holds were let go.
+    /// Whether everything is let go.
     released: bool,
+    /// How many of those held were let go one by one.
+    let_go: usize,
     held: usize,
     answered: usize,
     streams: Vec<TcpStream>,
@@ -153,6 +155,7 @@ impl Double {
             received: Vec::new(),
             faults: VecDeque::new(),
             released: false,
+            let_go: 0,
             held: 0,
             answered: 0,
             streams: Vec::new(),
@@ -202,6 +205,12 @@ impl Double {
     /// Lets go what is held, and holds nothing more.
     pub fn release(&self) {
         self.shared.inner.lock().released = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Lets go the one that is held longest and has not been let go yet.
+    pub fn release_one(&self) {
+        self.shared.inner.lock().let_go += 1;
         self.shared.changed.notify_all();
     }
 
@@ -292,8 +301,9 @@ impl Shared {
         };
         if matches!(fault, Some(Fault::Hold | Fault::HoldAnswer)) {
             inner.held += 1;
+            let turn = inner.held;
             self.changed.notify_all();
-            while !inner.released && !inner.stopping {
+            while !inner.released && inner.let_go < turn && !inner.stopping {
                 self.changed.wait(&mut inner);
             }
             if inner.stopping {

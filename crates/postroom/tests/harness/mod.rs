@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod double;
+pub mod ledger;
 pub mod lines;
 pub mod project;
 pub mod server;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use client::{Answer, Client};
 pub use double::{Double, Fault, Received, Reply};
+pub use ledger::Ledger;
 pub use lines::Lines;
 pub use project::{Project, TEMPLATE};
 pub use server::{Refused, Server};
