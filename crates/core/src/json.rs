@@ -90,6 +90,10 @@ impl<'de> Deserialize<'de> for Json {
 /// The byte offset at which `text` nests deeper than `limit`, if it does. `text` must be JSON.
 #[must_use]
 pub fn too_deep(text: &[u8], limit: usize) -> Option<usize> {
+    // Most texts have fewer brackets than the limit, strings included.
+    if memchr::memchr2_iter(b'[', b'{', text).nth(limit).is_none() {
+        return None;
+    }
     let mut depth = 0usize;
     let mut in_string = false;
     let mut escaped = false;

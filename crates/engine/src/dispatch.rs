@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use postroom_core::{DefinitionHash, Workflow, parse};
-use postroom_store::Error;
+use postroom_store::{Error, Lease};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{error, warn};
 
-use crate::{Inner, Project, owner};
+use crate::owner::{self, Owner, Place};
+use crate::signals::WorkflowSignals;
+use crate::{Inner, Project, Signals};
 
 /// The most runs one claim asks for.
 const CLAIM: usize = 128;
@@ -21,50 +24,89 @@ const RETRY_MS: i64 = 500;
 /// Takes what is due until the engine stops.
 pub(crate) async fn run(inner: Arc<Inner>) {
     loop {
-        let Some(mut room) = room(&inner).await else { return };
+        let Some((count, ahead, slots)) = room(&inner).await else { return };
         let now_ms = inner.clock.now_ms();
-        let claimed = match inner.store.claim(room.len(), inner.settings.lease_ms, now_ms).await {
-            Ok(claimed) => claimed,
+        match inner.store.claim(count, inner.settings.lease_ms, now_ms).await {
+            Ok(claimed) if claimed.leases.is_empty() => {
+                drop((ahead, slots));
+                idle(&inner, claimed.next_due_ms).await;
+            }
+            // The next claim is read while these are looked at.
+            Ok(claimed) => {
+                inner.tasks.spawn(hand_out(Arc::clone(&inner), claimed.leases, ahead, slots));
+            }
             Err(error) => {
                 warn!(%error, "cannot claim runs; trying again");
-                drop(room);
+                drop((ahead, slots));
                 idle(&inner, Some(now_ms + RETRY_MS)).await;
-                continue;
             }
-        };
-        let nothing = claimed.leases.is_empty();
-        for lease in claimed.leases {
-            // A claim hands out no more than it was asked for.
-            let Some(place) = room.pop() else { break };
-            inner.tasks.spawn(owner::run(Arc::clone(&inner), lease, place));
-        }
-        drop(room);
-        if nothing {
-            idle(&inner, claimed.next_due_ms).await;
         }
     }
 }
 
-/// Room for as many runs as may be claimed ahead, at least one; `None` once stopping.
-async fn room(inner: &Inner) -> Option<Vec<owner::Place>> {
+/// Gives claimed runs to their owners. Those that come to rest without calling anybody need no
+/// task of their own: they are given back together.
+async fn hand_out(
+    inner: Arc<Inner>,
+    leases: Vec<Lease>,
+    mut ahead: OwnedSemaphorePermit,
+    mut slots: OwnedSemaphorePermit,
+) {
+    let mut resting = Vec::new();
+    for lease in leases {
+        resting.extend(give(&inner, lease, &mut ahead, &mut slots));
+        // There may be a hundred, each with conditions and mappings to evaluate.
+        tokio::task::consume_budget().await;
+    }
+    drop(ahead);
+    let Some(held) = slots.split(resting.len()) else { return };
+    drop(slots);
+    owner::give_back(resting, held).await;
+}
+
+/// Gives a run to an owner; it comes back if it is at rest.
+fn give(
+    inner: &Arc<Inner>,
+    lease: Lease,
+    ahead: &mut OwnedSemaphorePermit,
+    slots: &mut OwnedSemaphorePermit,
+) -> Option<Owner> {
+    let mut place = || Some(Place { ahead: ahead.split(1)?, slot: slots.split(1)? });
+    let inner_of_owner = Arc::clone(inner);
+    match inner.definitions.known(lease.run.definition) {
+        Some(known) => {
+            let (owner, callings) = Owner::take_up(inner_of_owner, known, lease);
+            if callings.is_empty() {
+                return Some(owner);
+            }
+            // A claim hands out no more than it was asked for, so there is a place.
+            inner.tasks.spawn(owner.work(callings, place()?));
+        }
+        None => {
+            inner.tasks.spawn(owner::fetch(inner_of_owner, lease, place()?));
+        }
+    }
+    None
+}
+
+/// Room for as many runs as may be claimed ahead, at least one; `None` once stopping. Only this
+/// loop takes room, so that what is free stays free until it is taken.
+async fn room(inner: &Inner) -> Option<(usize, OwnedSemaphorePermit, OwnedSemaphorePermit)> {
     let first = async {
         let ahead = Arc::clone(&inner.ahead).acquire_owned().await.ok()?;
-        let slot = Arc::clone(&inner.slots).acquire_owned().await.ok()?;
-        Some(owner::Place { ahead, slot })
+        let slots = Arc::clone(&inner.slots).acquire_owned().await.ok()?;
+        Some((ahead, slots))
     };
-    let first = tokio::select! {
+    let (mut ahead, mut slots) = tokio::select! {
         biased;
         () = inner.stopping.cancelled() => None,
         first = first => first,
     }?;
-    let mut room = vec![first];
-    while room.len() < CLAIM
-        && let Ok(ahead) = Arc::clone(&inner.ahead).try_acquire_owned()
-        && let Ok(slot) = Arc::clone(&inner.slots).try_acquire_owned()
-    {
-        room.push(owner::Place { ahead, slot });
-    }
-    Some(room)
+    let free = inner.ahead.available_permits().min(inner.slots.available_permits());
+    let more = u32::try_from(free.min(CLAIM - 1)).ok()?;
+    ahead.merge(Arc::clone(&inner.ahead).try_acquire_many_owned(more).ok()?);
+    slots.merge(Arc::clone(&inner.slots).try_acquire_many_owned(more).ok()?);
+    Some((1 + more as usize, ahead, slots))
 }
 
 /// Waits for the bell, the next due time, or the end.
@@ -79,18 +121,37 @@ async fn idle(inner: &Inner, due_ms: Option<i64>) {
     }
 }
 
+/// A definition with the metrics of its runs.
+pub(crate) struct Known {
+    pub workflow: Arc<Workflow>,
+    pub signals: WorkflowSignals,
+}
+
+impl Known {
+    fn new(workflow: Arc<Workflow>, signals: &Signals) -> Arc<Self> {
+        let signals = signals.of_workflow(&workflow);
+        Arc::new(Self { workflow, signals })
+    }
+}
+
 /// Definitions by hash: those of the project and those that older runs still need.
 pub(crate) struct Definitions {
-    known: RwLock<HashMap<DefinitionHash, Arc<Workflow>>>,
+    known: RwLock<HashMap<DefinitionHash, Arc<Known>>>,
 }
 
 impl Definitions {
-    pub fn new(project: &Project) -> Self {
-        let known = project.workflows.iter().map(|(_, w)| (w.hash, Arc::clone(w))).collect();
-        Self { known: RwLock::new(known) }
+    pub fn new(project: &Project, signals: &Signals) -> Self {
+        let of_project = project.workflows.iter();
+        let known = of_project.map(|(_, w)| (w.hash, Known::new(Arc::clone(w), signals)));
+        Self { known: RwLock::new(known.collect()) }
     }
 
-    /// The definition of a hash, read from the store if it is not one of the project's.
+    /// The definition of a hash, if it is in memory.
+    pub fn known(&self, hash: DefinitionHash) -> Option<Arc<Known>> {
+        self.known.read().get(&hash).map(Arc::clone)
+    }
+
+    /// The definition of a hash, read from the store if it is not in memory.
     ///
     /// # Errors
     /// Why it cannot be had: `Ok(Err(..))` for good, `Err(..)` for now.
@@ -98,18 +159,18 @@ impl Definitions {
         &self,
         inner: &Inner,
         hash: DefinitionHash,
-    ) -> Result<Result<Arc<Workflow>, String>, Error> {
-        if let Some(found) = self.known.read().get(&hash) {
-            return Ok(Ok(Arc::clone(found)));
+    ) -> Result<Result<Arc<Known>, String>, Error> {
+        if let Some(known) = self.known(hash) {
+            return Ok(Ok(known));
         }
         let Some((name, stored)) = inner.store.definitions(vec![hash]).await?.pop() else {
             return Ok(Err(format!("the store has no definition {hash}")));
         };
         match parse::workflow(&stored) {
             Ok(workflow) => {
-                let workflow = Arc::new(workflow);
-                self.known.write().insert(hash, Arc::clone(&workflow));
-                Ok(Ok(workflow))
+                let known = Known::new(Arc::new(workflow), &inner.signals);
+                self.known.write().insert(hash, Arc::clone(&known));
+                Ok(Ok(known))
             }
             Err(problems) => {
                 let first = problems.first().map(ToString::to_string).unwrap_or_default();

@@ -44,7 +44,7 @@ pub use signals::Signals;
 pub use source::Source;
 
 /// Runs that may be claimed ahead of the workers, at least.
-const CLAIM_AHEAD: usize = 128;
+const CLAIM_AHEAD: usize = 512;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -116,12 +116,13 @@ impl Engine {
         }
         let settings = parts.settings;
         let project = Arc::new(project);
+        let signals = Signals::new();
         let inner = Inner {
-            definitions: dispatch::Definitions::new(&project),
+            definitions: dispatch::Definitions::new(&project, &signals),
             limits: limit::Limits::new(&project),
             project: RwLock::new(project),
             entropy: entropy::Entropy::new(),
-            signals: Signals::new(),
+            signals,
             workers: Arc::new(Semaphore::new(settings.concurrency)),
             ahead: Arc::new(Semaphore::new(settings.concurrency.max(CLAIM_AHEAD))),
             slots: Arc::new(Semaphore::new(settings.concurrency + settings.commits_in_flight)),

@@ -63,7 +63,7 @@ impl Engine {
         };
         // A run whose definition cannot be had has no place in it that could be lost.
         match self.inner.definitions.get(&self.inner, run.definition).await? {
-            Ok(current) if !current.same_steps(newest) && !run.steps.is_empty() => {
+            Ok(current) if !current.workflow.same_steps(newest) && !run.steps.is_empty() => {
                 Ok(Err(format!(
                     "workflow `{}` has other steps now than when {} started; redrive it on the \
                  same version, or replay its event",

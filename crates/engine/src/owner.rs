@@ -8,14 +8,15 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use postroom_core::journal::Kind;
 use postroom_core::run::{self, Effect, Input, Report, RunState, advance};
-use postroom_core::{Entry, Event, Json, Run, Workflow};
+use postroom_core::{Entry, Event, Json, Outcome, Run};
 use postroom_store::{Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::Inner;
-use crate::signals::{DeadLabels, RunLabels};
-use crate::step::{self, Attempt, Ended};
+use crate::dispatch::Known;
+use crate::signals::DeadLabels;
+use crate::step::{self, Attempt, Calling, Ended};
 
 /// Room for a run.
 pub(crate) struct Place {
@@ -39,9 +40,10 @@ pub(crate) enum Note {
 /// A run lost to somebody else; what was not written is not to be done.
 struct Lost;
 
-struct Owner {
+/// The right to a run, with all that its owner knows of it.
+pub(crate) struct Owner {
     inner: Arc<Inner>,
-    workflow: Arc<Workflow>,
+    known: Arc<Known>,
     event: Arc<Event>,
     fence: Fence,
     run: Run,
@@ -52,44 +54,39 @@ struct Owner {
     entries: Vec<Entry>,
 }
 
-/// Works on a run until it has ended, sleeps, or is lost.
-pub(crate) async fn run(inner: Arc<Inner>, lease: Lease, place: Place) {
-    let Some(worker) = worker(&inner, &lease).await else { return };
-    drop(place.ahead);
-    let workflow = match inner.definitions.get(&inner, lease.run.definition).await {
-        Ok(Ok(workflow)) => workflow,
-        Ok(Err(why)) => return undefined(&inner, lease, why).await,
+/// Works on a run whose definition is not in memory.
+pub(crate) async fn fetch(inner: Arc<Inner>, lease: Lease, place: Place) {
+    match inner.definitions.get(&inner, lease.run.definition).await {
+        Ok(Ok(known)) => {
+            let (owner, callings) = Owner::take_up(inner, known, lease);
+            owner.work(callings, place).await;
+        }
+        Ok(Err(why)) => undefined(&inner, lease, why).await,
         // The lease ends by itself and the run comes back.
-        Err(error) => return warn!(run = %lease.run.id, %error, "cannot read a definition"),
-    };
-    Owner::new(inner, workflow, lease).work(worker, place.slot).await;
+        Err(error) => warn!(run = %lease.run.id, %error, "cannot read a definition"),
+    }
 }
 
-/// Waits for a free worker. `None` if the right to the run was lost meanwhile, or the engine
-/// stops; the run is given back then.
-async fn worker(inner: &Inner, lease: &Lease) -> Option<OwnedSemaphorePermit> {
-    let claimed_ms = inner.clock.now_ms();
-    let worker = tokio::select! {
-        biased;
-        () = inner.stopping.cancelled() => {
-            // Given back by ending the lease; if that fails it ends by itself.
-            let _ = inner.store.extend(vec![(lease.run.id, lease.fence)], claimed_ms).await;
-            return None;
+/// Gives runs back that have come to rest: ended, or asleep until a time.
+pub(crate) async fn give_back(mut owners: Vec<Owner>, slots: OwnedSemaphorePermit) {
+    let written = Owner::write_all(&mut owners).await;
+    for (owner, written) in owners.iter().zip(written) {
+        if written.is_ok() {
+            owner.report();
         }
-        worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
-    };
-    let now_ms = inner.clock.now_ms();
-    if now_ms - claimed_ms < inner.settings.lease_ms / 3 {
-        return Some(worker);
     }
-    // It waited long enough for somebody else to have it by now.
-    let until_ms = now_ms + inner.settings.lease_ms;
-    let held = inner.store.extend(vec![(lease.run.id, lease.fence)], until_ms).await;
-    (held.ok()?.first() == Some(&true)).then_some(worker)
+    drop(slots);
 }
 
 impl Owner {
-    fn new(inner: Arc<Inner>, workflow: Arc<Workflow>, lease: Lease) -> Self {
+    /// Takes a run as far as it goes without calling anybody. What has to be called comes back
+    /// with it; if that is nothing, the run is at rest and is to be given back.
+    pub fn take_up(
+        inner: Arc<Inner>,
+        known: Arc<Known>,
+        lease: Lease,
+    ) -> (Self, Vec<Box<Calling>>) {
+        let workflow = &known.workflow;
         let mut outputs = vec![None; workflow.steps.len()];
         let mut called = vec![Vec::new(); workflow.steps.len()];
         for entry in lease.journal {
@@ -108,49 +105,40 @@ impl Owner {
             }
         }
         let (run, event, fence) = (lease.run, lease.event, lease.fence);
-        Self { inner, workflow, event, fence, run, outputs, called, entries: Vec::new() }
+        let mut owner = Self { inner, known, event, fence, run, outputs, called, entries: vec![] };
+        let callings = owner.proceed(Input::Start);
+        (owner, callings)
     }
 
-    async fn work(mut self, worker: OwnedSemaphorePermit, slot: OwnedSemaphorePermit) {
-        // Made when the first call is: runs that call nobody need none.
-        let mut notes: Option<Notes> = None;
+    /// Works on the run until it is at rest or lost.
+    pub async fn work(mut self, mut callings: Vec<Box<Calling>>, place: Place) {
+        let worker = match callings.is_empty() {
+            true => None,
+            false => match self.worker().await {
+                Some(worker) => Some(worker),
+                None => return,
+            },
+        };
+        drop(place.ahead);
+        let (notes, mut noted) = mpsc::channel(8);
         let mut attempts = FuturesUnordered::new();
-        let mut ended = VecDeque::new();
-        let mut effects = self.advance(Input::Start);
-        loop {
-            if self.run.state != RunState::Running {
-                // The worker is free for others while the last commit is on its way.
-                drop(worker);
-                self.give_back().await;
-                drop(slot);
-                return;
-            }
+        while self.run.state == RunState::Running {
             if !self.entries.is_empty() && self.write().await.is_err() {
                 return;
             }
-            for Effect::Call { step, attempt } in effects.drain(..) {
-                match step::begin(self.attempt(step, attempt)) {
-                    Ok(at_once) => ended.push_back(at_once),
-                    Err(calling) => {
-                        let (notes, _) = notes.get_or_insert_with(|| mpsc::channel(8));
-                        attempts.push(step::finish(calling, notes.clone()));
-                    }
-                }
-            }
-            if let Some(ended) = ended.pop_front() {
-                effects = self.ended(ended);
-                continue;
+            for calling in callings.drain(..) {
+                attempts.push(step::finish(calling, notes.clone()));
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
-                Some(ended) = attempts.next() => effects = self.ended(ended),
-                Some(note) = next_note(&mut notes) => {
+                Some(ended) = attempts.next() => callings = self.settle(ended),
+                Some(note) = noted.recv() => {
                     if self.note(*note).await.is_err() {
                         return;
                     }
                 }
                 () = self.inner.clock.sleep_until(next_due_ms) => {
-                    effects = self.advance(Input::Tick);
+                    callings = self.proceed(Input::Tick);
                 }
                 () = self.heartbeat() => {
                     if !self.extend().await {
@@ -159,23 +147,68 @@ impl Owner {
                 }
             }
         }
+        // The worker is free for others while the last commit is on its way.
+        drop(worker);
+        give_back(vec![self], place.slot).await;
     }
 
-    fn ended(&mut self, ended: Ended) -> Vec<Effect> {
-        if let postroom_core::Outcome::Done { output } = &ended.outcome {
+    /// Waits for a free worker. `None` if the right to the run was lost meanwhile, or the engine
+    /// stops; the run is given back then.
+    async fn worker(&self) -> Option<OwnedSemaphorePermit> {
+        let inner = &*self.inner;
+        let claimed_ms = inner.clock.now_ms();
+        let worker = tokio::select! {
+            biased;
+            () = inner.stopping.cancelled() => {
+                // Given back by ending the lease; if that fails it ends by itself.
+                let _ = inner.store.extend(vec![(self.run.id, self.fence)], claimed_ms).await;
+                return None;
+            }
+            worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
+        };
+        if inner.clock.now_ms() - claimed_ms < inner.settings.lease_ms / 3 {
+            return Some(worker);
+        }
+        // It waited long enough for somebody else to have it by now.
+        self.extend().await.then_some(worker)
+    }
+
+    fn settle(&mut self, ended: Ended) -> Vec<Box<Calling>> {
+        let input = self.ended(ended);
+        self.proceed(input)
+    }
+
+    fn ended(&mut self, ended: Ended) -> Input {
+        if let Outcome::Done { output } = &ended.outcome {
             self.outputs[ended.step] = Some(output.clone());
         }
-        self.advance(Input::Ended {
+        Input::Ended {
             step: ended.step,
             outcome: ended.outcome,
             chance: self.inner.entropy.chance(),
             report: ended.report,
-        })
+        }
+    }
+
+    /// Takes the run an input further, and on through every step that calls nobody.
+    fn proceed(&mut self, input: Input) -> Vec<Box<Calling>> {
+        let mut callings = Vec::new();
+        let mut effects = VecDeque::from(self.advance(input));
+        while let Some(Effect::Call { step, attempt }) = effects.pop_front() {
+            match step::begin(self.attempt(step, attempt)) {
+                Ok(at_once) => {
+                    let input = self.ended(at_once);
+                    effects.extend(self.advance(input));
+                }
+                Err(calling) => callings.push(calling),
+            }
+        }
+        callings
     }
 
     fn advance(&mut self, input: Input) -> Vec<Effect> {
         let now_ms = self.inner.clock.now_ms();
-        let next = advance(self.run.clone(), &self.workflow, input, now_ms);
+        let next = advance(self.run.clone(), &self.known.workflow, input, now_ms);
         self.run = next.run;
         self.entries.extend(next.entries);
         next.effects
@@ -184,7 +217,7 @@ impl Owner {
     fn attempt(&self, step: usize, attempt: u32) -> Attempt {
         Attempt {
             inner: Arc::clone(&self.inner),
-            workflow: Arc::clone(&self.workflow),
+            known: Arc::clone(&self.known),
             event: Arc::clone(&self.event),
             run: self.run.clone(),
             outputs: self.outputs.clone(),
@@ -212,53 +245,71 @@ impl Owner {
         Ok(())
     }
 
-    /// Writes the run down and keeps it. Goes on trying while the store cannot write: what a step
-    /// has done must not be forgotten.
     async fn write(&mut self) -> Result<(), Lost> {
-        let entries = std::mem::take(&mut self.entries);
+        Self::write_all(std::slice::from_mut(self)).await.pop().unwrap_or(Err(Lost))
+    }
+
+    /// Writes runs down. Goes on trying while the store cannot write: what a step has done must not
+    /// be forgotten. Says of each whether it was still held.
+    async fn write_all(owners: &mut [Self]) -> Vec<Result<(), Lost>> {
+        let Some(inner) = owners.first().map(|owner| Arc::clone(&owner.inner)) else {
+            return Vec::new();
+        };
         loop {
-            let (run, fence, entries) = (self.run.clone(), self.fence, entries.clone());
-            let transition = Transition { run, fence, entries, emits: Vec::new() };
-            match self.inner.store.commit(vec![transition]).await.map(|mut c| c.pop()) {
-                Ok(Some(Committed::Written)) => return Ok(()),
-                Ok(_) => {
-                    info!(
-                        run = %self.run.id,
-                        workflow = self.run.workflow,
-                        correlation_id = self.event.correlation,
-                        "the run was taken by somebody else; what it was doing is not written"
-                    );
-                    return Err(Lost);
+            let transitions = owners.iter().map(Self::transition).collect();
+            let error = match inner.store.commit(transitions).await {
+                Ok(committed) => {
+                    let each = owners.iter_mut().zip(committed);
+                    return each.map(|(owner, committed)| owner.committed(committed)).collect();
                 }
-                Err(Error::Closed) => return Err(Lost),
-                Err(error) => {
-                    warn!(
-                        run = %self.run.id,
-                        correlation_id = self.event.correlation,
-                        %error,
-                        "cannot write the run down; trying again"
-                    );
-                    let _ = self.extend().await;
-                    self.inner.clock.sleep_until(self.inner.clock.now_ms() + 500).await;
-                }
+                Err(Error::Closed) => return owners.iter().map(|_| Err(Lost)).collect(),
+                Err(error) => error,
+            };
+            for owner in &*owners {
+                warn!(
+                    run = %owner.run.id,
+                    correlation_id = owner.event.correlation,
+                    %error,
+                    "cannot write the run down; trying again"
+                );
+                let _ = owner.extend().await;
             }
+            inner.clock.sleep_until(inner.clock.now_ms() + 500).await;
         }
     }
 
-    async fn give_back(mut self) {
-        if self.write().await.is_err() {
-            return;
+    fn transition(&self) -> Transition {
+        Transition {
+            run: self.run.clone(),
+            fence: self.fence,
+            entries: self.entries.clone(),
+            emits: Vec::new(),
         }
-        let signals = &self.inner.signals;
+    }
+
+    fn committed(&mut self, committed: Committed) -> Result<(), Lost> {
+        self.entries.clear();
+        if committed == Committed::Written {
+            return Ok(());
+        }
+        info!(
+            run = %self.run.id,
+            workflow = self.run.workflow,
+            correlation_id = self.event.correlation,
+            "the run was taken by somebody else; what it was doing is not written"
+        );
+        Err(Lost)
+    }
+
+    /// Counts and logs what a run came to, once that is on disk.
+    fn report(&self) {
         if self.run.state.ended() {
-            let labels =
-                RunLabels { workflow: self.run.workflow.clone(), state: self.run.state.name() };
-            signals.runs_finished.get_or_create(&labels).inc();
+            self.known.signals.finished(self.run.state).inc();
         }
         if let (Some(failure), RunState::Dead) = (&self.run.failure, self.run.state) {
-            let workflow = self.run.workflow.clone();
-            let labels = DeadLabels { workflow, reason: failure.reason.name() };
-            signals.dead_letters.get_or_create(&labels).inc();
+            let labels =
+                DeadLabels { workflow: self.run.workflow.clone(), reason: failure.reason.name() };
+            self.inner.signals.dead_letters.get_or_create(&labels).inc();
             warn!(
                 run = %self.run.id,
                 workflow = self.run.workflow,
@@ -282,16 +333,6 @@ impl Owner {
         let held = self.inner.store.extend(vec![(self.run.id, self.fence)], until_ms).await;
         // A store that cannot answer has not said that the run is lost.
         held.map_or(true, |held| held.first().copied().unwrap_or(true))
-    }
-}
-
-type Notes = (mpsc::Sender<Box<Note>>, mpsc::Receiver<Box<Note>>);
-
-/// The next note of an attempt; never, while there is none that could send one.
-async fn next_note(notes: &mut Option<Notes>) -> Option<Box<Note>> {
-    match notes {
-        Some((_, noted)) => noted.recv().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,9 +1,12 @@
 //! Every metric in one place: names, help and labels. Label values are names from configuration
 //! and closed lists, never data from events, so that their number is bounded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use postroom_core::run::RunState;
+use postroom_core::{Outcome, Workflow};
 use postroom_store::Stats;
 use postroom_store::stats::Histogram as StoredHistogram;
 use prometheus_client::collector::Collector;
@@ -91,6 +94,15 @@ pub struct Signals {
     /// Runs that died.
     pub dead_letters: Family<DeadLabels, Counter>,
     failure_codes: Mutex<std::collections::HashSet<(String, String)>>,
+    sources: RwLock<HashMap<String, Arc<SourceSignals>>>,
+}
+
+/// How events of a source were taken in.
+pub(crate) struct SourceSignals {
+    pub queued: Counter,
+    pub duplicate: Counter,
+    pub unrouted: Counter,
+    pub refused: Counter,
 }
 
 /// Different failure codes told apart; a provider that puts ids into its codes must not fill
@@ -117,6 +129,7 @@ impl Signals {
             runs_finished: Family::default(),
             dead_letters: Family::default(),
             failure_codes: Mutex::default(),
+            sources: RwLock::default(),
             registry: Registry::default(),
         };
         let r = &mut registry;
@@ -141,6 +154,24 @@ impl Signals {
         Self { registry, ..signals }
     }
 
+    /// The metrics of a source, looked up once.
+    pub(crate) fn of_source(&self, name: &str) -> Arc<SourceSignals> {
+        if let Some(known) = self.sources.read().get(name) {
+            return Arc::clone(known);
+        }
+        let counter = |result| {
+            self.events.get_or_create_owned(&EventLabels { source: name.to_owned(), result })
+        };
+        let signals = Arc::new(SourceSignals {
+            queued: counter("queued"),
+            duplicate: counter("duplicate"),
+            unrouted: counter("unrouted"),
+            refused: counter("refused"),
+        });
+        self.sources.write().insert(name.to_owned(), Arc::clone(&signals));
+        signals
+    }
+
     /// Counts a failure, with the number of different codes bounded.
     pub(crate) fn failed(&self, adapter: &str, code: &str) {
         let mut known = self.failure_codes.lock();
@@ -162,6 +193,77 @@ impl Signals {
         // Writing to a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// The metrics of a workflow's runs, looked up once.
+pub(crate) struct WorkflowSignals {
+    finished: [Counter; RunState::ALL.len()],
+    /// Those of its steps, in order.
+    pub steps: Vec<StepSignals>,
+}
+
+/// The metrics of a step's attempts, looked up once.
+pub(crate) struct StepSignals {
+    pub seconds: Histogram,
+    attempts: [Counter; OUTCOMES.len()],
+}
+
+/// The names of outcomes, in the order of [`outcome_index`].
+const OUTCOMES: [&str; 6] = ["done", "skipped", "wait", "retry", "refused", "unknown"];
+
+fn outcome_index(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Done { .. } => 0,
+        Outcome::Skipped => 1,
+        Outcome::Wait { .. } => 2,
+        Outcome::Retry { .. } => 3,
+        Outcome::Refused { .. } => 4,
+        Outcome::Unknown { .. } => 5,
+    }
+}
+
+/// The word for an outcome in metrics and logs.
+pub(crate) fn outcome_name(outcome: &Outcome) -> &'static str {
+    OUTCOMES[outcome_index(outcome)]
+}
+
+impl WorkflowSignals {
+    /// Runs that came to a state.
+    pub fn finished(&self, state: RunState) -> &Counter {
+        let index = RunState::ALL.iter().position(|known| *known == state);
+        &self.finished[index.unwrap_or_default()]
+    }
+}
+
+impl StepSignals {
+    /// Attempts that ended so.
+    pub fn attempts(&self, outcome: &Outcome) -> &Counter {
+        &self.attempts[outcome_index(outcome)]
+    }
+}
+
+impl Signals {
+    /// The metrics of a workflow's runs, at 0 from the start, so that a first failure is a change.
+    pub(crate) fn of_workflow(&self, workflow: &Workflow) -> WorkflowSignals {
+        let finished = RunState::ALL.map(|state| {
+            let labels = RunLabels { workflow: workflow.name.clone(), state: state.name() };
+            match state.ended() {
+                true => self.runs_finished.get_or_create_owned(&labels),
+                false => Counter::default(),
+            }
+        });
+        let steps = workflow.steps.iter().map(|step| {
+            let (adapter, action) = (&step.uses.adapter, &step.uses.action);
+            let labels = StepLabels { adapter: adapter.clone(), action: action.clone() };
+            let attempts = OUTCOMES.map(|outcome| {
+                let (adapter, action) = (adapter.clone(), action.clone());
+                let labels = AttemptLabels { adapter, action, outcome };
+                self.attempts.get_or_create_owned(&labels)
+            });
+            StepSignals { seconds: self.step_seconds.get_or_create_owned(&labels), attempts }
+        });
+        WorkflowSignals { finished, steps: steps.collect() }
     }
 }
 

@@ -10,16 +10,17 @@ use postroom_adapters::{
 use postroom_core::run::{Report, Run, StepState};
 use postroom_core::scope::{self, RunFacts, StepResult};
 use postroom_core::trigger::condition_value;
-use postroom_core::{Event, Failure, Json, Outcome, Workflow};
+use postroom_core::{Event, Failure, Json, Outcome};
 use postroom_expr::{Fault, Limits, Scope};
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
+use crate::dispatch::Known;
 use crate::outbound::NoAnswer;
 use crate::owner::Note;
 use crate::project::Connection;
 use crate::secrets::redact;
-use crate::signals::{AttemptLabels, StepLabels};
+use crate::signals::outcome_name;
 use crate::{Inner, Project};
 
 /// Waits up to this long for a rate limit are spent in place; longer ones give the run back.
@@ -28,7 +29,7 @@ const SHORT_WAIT_MS: i64 = 100;
 /// Everything an attempt needs.
 pub(crate) struct Attempt {
     pub inner: Arc<Inner>,
-    pub workflow: Arc<Workflow>,
+    pub known: Arc<Known>,
     pub event: Arc<Event>,
     pub run: Run,
     pub outputs: Vec<Option<Json>>,
@@ -53,14 +54,13 @@ pub(crate) struct Calling {
     action: Arc<Action>,
     connection: Arc<Connection>,
     key: String,
-    started: Instant,
 }
 
 /// Begins an attempt. One that calls nobody ends at once: its condition is false, its input cannot
 /// be made, or its action needs no call.
 pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Box<Calling>> {
     let started = Instant::now();
-    match attempt.prepare(started) {
+    match attempt.prepare() {
         Ok(None) => Ok(attempt.end(Outcome::Skipped, Report::default(), started)),
         Err(outcome) => Ok(attempt.end(outcome, Report::default(), started)),
         Ok(Some(prepare)) => {
@@ -77,11 +77,12 @@ pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Box<Calling>> {
 /// Makes the calls of an attempt.
 pub(crate) async fn finish(calling: Box<Calling>, notes: mpsc::Sender<Box<Note>>) -> Ended {
     let mut calling = *calling;
+    // The wait for a worker is none of the attempt's time.
+    let started = Instant::now();
     let mut report = Report::default();
     let outcome = match calling.perform(&notes, &mut report).await {
         Ok(outcome) | Err(outcome) => outcome,
     };
-    let started = calling.started;
     calling.attempt.end(outcome, report, started)
 }
 
@@ -125,13 +126,10 @@ impl Calling {
 impl Attempt {
     /// What it takes to make the calls, or `None` if the step's condition is false.
     #[allow(clippy::type_complexity, reason = "the attempt is moved in once it is known to go on")]
-    fn prepare(
-        &self,
-        started: Instant,
-    ) -> Result<Option<impl FnOnce(Attempt) -> Calling + use<>>, Outcome> {
+    fn prepare(&self) -> Result<Option<impl FnOnce(Attempt) -> Calling + use<>>, Outcome> {
         let Some(input) = self.input()? else { return Ok(None) };
         let project = self.project();
-        let step = &self.workflow.steps[self.step];
+        let step = &self.known.workflow.steps[self.step];
         let (adapter, action) = project
             .catalog
             .action(&step.uses)
@@ -142,15 +140,7 @@ impl Attempt {
             .map(Arc::clone)
             .ok_or_else(|| refused(no_connection(&adapter)))?;
         let key = self.run.idempotency_key(&step.id, self.run.steps[self.step].generation);
-        Ok(Some(move |attempt| Calling {
-            attempt,
-            input,
-            adapter,
-            action,
-            connection,
-            key,
-            started,
-        }))
+        Ok(Some(move |attempt| Calling { attempt, input, adapter, action, connection, key }))
     }
 
     /// Has one of several calls written down, so that a later attempt goes on after it.
@@ -166,7 +156,7 @@ impl Attempt {
             run = %self.run.id,
             workflow = self.run.workflow,
             correlation_id = self.event.correlation,
-            step = self.workflow.steps[self.step].id,
+            step = self.known.workflow.steps[self.step].id,
             attempt = self.attempt,
             call,
             request = report.request,
@@ -188,12 +178,12 @@ impl Attempt {
 
     /// The step's input, or `None` if its condition is false.
     fn input(&self) -> Result<Option<Json>, Outcome> {
-        let step = &self.workflow.steps[self.step];
+        let step = &self.known.workflow.steps[self.step];
         let run_id = self.run.id.to_string();
         let failure = self.run.failure.as_ref();
         let facts = RunFacts {
             id: &run_id,
-            workflow: &self.workflow.name,
+            workflow: &self.known.workflow.name,
             created_ms: self.run.created_ms,
             failure: failure.map(|f| (f.failure.code.as_str(), f.failure.message.as_str())),
         };
@@ -219,7 +209,7 @@ impl Attempt {
     }
 
     fn results(&self) -> impl Iterator<Item = StepResult<'_>> {
-        self.workflow.steps.iter().enumerate().map(|(index, step)| StepResult {
+        self.known.workflow.steps.iter().enumerate().map(|(index, step)| StepResult {
             id: &step.id,
             status: match self.run.steps.get(index).map(|step| step.state) {
                 Some(StepState::Done) => "done",
@@ -284,7 +274,7 @@ impl Attempt {
             request.headers.push((slot.header, value));
         }
         request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
-        let timeout_ms = self.workflow.steps[self.step].timeout_ms;
+        let timeout_ms = self.known.workflow.steps[self.step].timeout_ms;
         Ok(self.inner.transport.send(request, timeout_ms).await)
     }
 
@@ -355,32 +345,28 @@ impl Attempt {
     }
 
     fn observe(&self, outcome: &Outcome, report: &Report, started: Instant) {
-        let (name, failure) = match outcome {
-            Outcome::Done { .. } => ("done", None),
-            Outcome::Skipped => ("skipped", None),
-            Outcome::Wait { .. } => ("wait", None),
-            Outcome::Retry { failure, .. } => ("retry", Some(failure)),
-            Outcome::Refused { failure } => ("refused", Some(failure)),
-            Outcome::Unknown { failure } => ("unknown", Some(failure)),
+        let failure = match outcome {
+            Outcome::Retry { failure, .. }
+            | Outcome::Refused { failure }
+            | Outcome::Unknown { failure } => Some(failure),
+            Outcome::Done { .. } | Outcome::Skipped | Outcome::Wait { .. } => None,
         };
-        let uses = &self.workflow.steps[self.step].uses;
-        let signals = &self.inner.signals;
-        let labels = StepLabels { adapter: uses.adapter.clone(), action: uses.action.clone() };
-        signals.step_seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
-        let StepLabels { adapter, action } = labels;
+        let signals = &self.known.signals.steps[self.step];
+        signals.seconds.observe(started.elapsed().as_secs_f64());
+        signals.attempts(outcome).inc();
         if let Some(failure) = failure {
-            signals.failed(&adapter, &failure.code);
+            let adapter = &self.known.workflow.steps[self.step].uses.adapter;
+            self.inner.signals.failed(adapter, &failure.code);
         }
-        signals.attempts.get_or_create(&AttemptLabels { adapter, action, outcome: name }).inc();
         // Steps that call nobody are the cheap ones; they leave their trace in the journal.
         if report.request.is_some() || failure.is_some() {
             info!(
                 run = %self.run.id,
                 workflow = self.run.workflow,
                 correlation_id = self.event.correlation,
-                step = self.workflow.steps[self.step].id,
+                step = self.known.workflow.steps[self.step].id,
                 attempt = self.attempt,
-                outcome = name,
+                outcome = outcome_name(outcome),
                 request = report.request,
                 took_ms = report.took_ms,
                 sandbox = report.sandbox,

@@ -9,16 +9,19 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use postroom_core::{Problem, problem};
 use postroom_engine::Source;
 use postroom_engine::source::{MISSING, Takes, Unfit};
+use serde::Serialize;
 use tracing::{debug, info};
 
 use crate::App;
 use crate::answer::Refusal;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Mounts a source at its path.
 pub(crate) fn route(source: &Arc<Source>) -> Router<Arc<App>> {
@@ -46,7 +49,7 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
         }
         Err(Unfit::Problem(problem)) => return refuse(source, problem),
     };
-    let name = &app.options.correlation_header;
+    let name = app.correlation_header.as_str();
     arriving.correlation =
         headers.into_iter().find(|(known, value)| known == name && !value.is_empty()).map(|h| h.1);
     match app.engine.ingest(arriving).await {
@@ -59,19 +62,22 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
     }
 }
 
+#[derive(Serialize)]
+struct Acknowledgement<'a> {
+    status: &'a str,
+    #[serde(rename = "correlationId")]
+    correlation: &'a str,
+}
+
 fn acknowledge(app: &App, status: &str, correlation: &str) -> Response {
-    // A correlation id may hold quotes; as JSON text it is safe.
-    let quoted = serde_json::Value::from(correlation);
-    let body = format!(r#"{{"status":"{status}","correlationId":{quoted}}}"#);
+    // Two texts always serialise.
+    let body = serde_json::to_vec(&Acknowledgement { status, correlation }).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::ACCEPTED;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    if let (Ok(name), Ok(value)) = (
-        HeaderName::from_bytes(app.options.correlation_header.as_bytes()),
-        HeaderValue::from_str(correlation),
-    ) {
-        headers.insert(name, value);
+    if let Ok(value) = HeaderValue::from_str(correlation) {
+        headers.insert(app.correlation_header.clone(), value);
     }
     response
 }
@@ -91,8 +97,9 @@ fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, Strin
             headers.iter().filter_map(|(name, value)| text((name.as_str(), value))).collect()
         }
         Takes::Envelope { .. } => {
-            let names = ["authorization", "idempotency-key", &app.options.correlation_header];
-            names.into_iter().filter_map(|name| text((name, headers.get(name)?))).collect()
+            let names = [&header::AUTHORIZATION, &IDEMPOTENCY_KEY, &app.correlation_header];
+            let found = |name: &HeaderName| text((name.as_str(), headers.get(name)?));
+            names.into_iter().filter_map(found).collect()
         }
     }
 }
@@ -100,9 +107,9 @@ fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, Strin
 async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
     let limit = app.options.max_body_bytes;
     let collected =
-        tokio::time::timeout(app.options.body_timeout, Limited::new(body, limit).collect());
+        tokio::time::timeout(app.options.body_timeout, whole(Limited::new(body, limit)));
     match collected.await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let detail = format!("the body is larger than {limit} bytes");
             Err(Problem::new(&problem::BODY_TOO_LARGE, detail))
@@ -116,4 +123,25 @@ async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
             Err(Problem::new(&problem::BODY_TIMEOUT, detail))
         }
     }
+}
+
+/// All of a body. Most come in one piece, which is not copied.
+async fn whole(mut body: Limited<Body>) -> Result<Bytes, axum::BoxError> {
+    let mut first = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&data);
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                all.extend_from_slice(&data);
+            }
+        }
+        return Ok(all.freeze());
+    }
+    Ok(first)
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderName;
 use axum::routing::get;
 use postroom_engine::{Engine, Source};
 
@@ -39,13 +40,15 @@ pub struct Options {
     pub health: bool,
 }
 
+const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             max_body_bytes: 1 << 20,
             body_timeout: Duration::from_secs(30),
             max_connections: 10_000,
-            correlation_header: "x-correlation-id".to_owned(),
+            correlation_header: CORRELATION_HEADER.to_string(),
             metrics_path: Some("/metrics".to_owned()),
             metrics_need_token: false,
             health: true,
@@ -57,6 +60,7 @@ impl Default for Options {
 struct App {
     engine: Engine,
     options: Options,
+    correlation_header: HeaderName,
     tokens: Vec<AdminToken>,
     sources: Vec<Arc<Source>>,
 }
@@ -68,7 +72,10 @@ pub fn router(
     tokens: Vec<AdminToken>,
     options: Options,
 ) -> Router {
-    let app = Arc::new(App { engine, options, tokens, sources });
+    let name = options.correlation_header.as_bytes();
+    // The configuration lets no other name through.
+    let correlation_header = HeaderName::from_bytes(name).unwrap_or(CORRELATION_HEADER);
+    let app = Arc::new(App { engine, options, correlation_header, tokens, sources });
     let mut router = Router::new()
         .nest("/api/v1", api::routes(&app))
         .route("/", get(health::overview))

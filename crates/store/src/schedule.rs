@@ -27,6 +27,8 @@ pub(crate) struct Waiting {
     pub state: RunState,
     pub gate: Option<Gate>,
     pub fresh: Option<Box<Fresh>>,
+    /// The number of the log frame that wrote it last; the tables must hold it before it is read.
+    pub written: u64,
     /// Places are numbered, so that an old place of a run is told from its new one.
     place: u64,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Fresh {
 impl Waiting {
     /// A run as it waits after its row was read or written.
     pub fn new(due_ms: i64, id: RunId, state: RunState, gate: Option<Gate>) -> Self {
-        Self { due_ms, id, state, gate, fresh: None, place: 0 }
+        Self { due_ms, id, state, gate, fresh: None, written: 0, place: 0 }
     }
 
     /// A run that was just written down, with what its first owner needs.
@@ -49,6 +51,11 @@ impl Waiting {
         let event = Arc::clone(event);
         let waiting = Self::new(due_ms, run.id, run.state, gate);
         Self { fresh: Some(Box::new(Fresh { run, event })), ..waiting }
+    }
+
+    /// The same, written by a frame of the log.
+    pub fn written(self, seq: u64) -> Self {
+        Self { written: seq, ..self }
     }
 
     fn order(&self) -> (i64, RunId) {
@@ -90,6 +97,8 @@ pub(crate) struct Held {
     pub stored: RunState,
     /// How many journal rows it has.
     pub rows: u32,
+    /// The number of the log frame that wrote it last.
+    pub written: u64,
 }
 
 #[derive(Debug, Default)]
@@ -164,7 +173,9 @@ impl Schedule {
             self.fence += 1;
             let fence = Fence(self.fence);
             let (due_ms, gate, stored) = (waiting.due_ms, waiting.gate, waiting.state);
-            self.held.insert(waiting.id, Held { fence, until_ms, due_ms, gate, stored, rows: 0 });
+            let written = waiting.written;
+            let held = Held { fence, until_ms, due_ms, gate, stored, rows: 0, written };
+            self.held.insert(waiting.id, held);
             claimed.push((waiting, fence));
         }
         claimed

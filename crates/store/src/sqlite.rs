@@ -1,14 +1,16 @@
-//! The embedded backend: one SQLite file, one process.
+//! The embedded backend: one folder, one process.
 //!
-//! One writer thread owns the writing connection and groups whatever waits into one durable
-//! transaction (WAL, `synchronous=FULL`). What is due and which de-duplication keys were seen is
-//! kept in memory and rebuilt at open, so claiming writes nothing and no random-key index lies on
-//! the acknowledge path. Reads go through their own connections.
+//! What is accepted goes to a short log in groups, one flush each; that is what an acknowledgement
+//! waits for. SQLite tables follow the log a moment later, in larger transactions, on a thread of
+//! their own; readers wait until the tables hold what was acknowledged before they asked. What is
+//! due and which de-duplication keys were seen is kept in memory and rebuilt at open, so claiming
+//! writes nothing and no random-key index lies on the acknowledge path.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -26,17 +28,24 @@ use crate::{
 };
 
 mod apply;
+mod backlog;
+mod lines;
+mod log;
 mod memory;
 mod prune;
 mod read;
 mod rows;
 mod schema;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use memory::Keys;
-use writer::{Answer, Deliver, Inbox, Request, Writer};
+use backlog::Backlog;
+use log::Log;
+use memory::{Keys, Numbers};
+use tables::Tables;
+use writer::{Answer, Deliver, Inbox, Request, Unapplied, Writer};
 
 /// The most queries of lists and pages at once.
 const READERS: usize = 4;
@@ -44,27 +53,45 @@ const READERS: usize = 4;
 /// What the parts of the backend share.
 struct Shared {
     inbox: Inbox,
+    log: Mutex<Log>,
+    backlog: Backlog,
+    /// The number of the last frame of the log.
+    written: AtomicU64,
     schedule: Mutex<Schedule>,
     keys: Mutex<Keys>,
+    numbers: Mutex<Numbers>,
     tally: Mutex<[u64; 6]>,
     leaders: Mutex<std::collections::HashMap<String, (String, i64)>>,
     readers: Mutex<Vec<Connection>>,
     /// Bounds the connections that lists and pages use; owners that take up a run never wait here.
     reading: Semaphore,
+    /// Why the log cannot be written, if it cannot.
     failing: Mutex<Option<String>>,
-    /// Up to where events were looked at by retention and kept.
-    pruned_to: Mutex<[u8; 16]>,
     group_size: Meter,
     commit_us: Meter,
     path: PathBuf,
     wal_path: PathBuf,
     wake: Arc<dyn Wake>,
+    /// SQL that takes the disk away from the tables, or gives it back, before their next try.
+    #[cfg(test)]
+    fault: Mutex<Option<&'static str>>,
+}
+
+impl Shared {
+    /// Adds changes to the counts by state.
+    fn count(&self, changes: &[i64; 6]) {
+        let mut tally = self.tally.lock();
+        for (total, change) in tally.iter_mut().zip(changes) {
+            *total = total.saturating_add_signed(*change);
+        }
+    }
 }
 
 /// The embedded store. Dropping it finishes what waits and gives the file back.
 pub struct Sqlite {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
+    tables: Option<JoinHandle<()>>,
     _lock: File,
 }
 
@@ -100,18 +127,27 @@ impl Sqlite {
         let path = folder.join("postroom.db");
         let mut connection =
             connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        // The log is what is durable; these tables are made so by checkpoints.
+        let follower = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0";
+        connection.execute_batch(follower).map_err(failed)?;
         schema::migrate(&mut connection)?;
+        let (applied, log) = catch_up(&mut connection, folder)?;
+        let reader = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let epoch = u64::try_from(now_ms).unwrap_or(0);
+        let tally = read::tally(&connection)?;
         let shared = Arc::new(Shared {
             inbox: Inbox::default(),
+            log: Mutex::new(log),
+            backlog: Backlog::new(applied),
+            written: AtomicU64::new(applied),
             schedule: Mutex::new(Schedule::rebuild(read::live(&connection, now_ms)?, epoch)),
             keys: Mutex::new(read::keys(&connection, now_ms)?),
-            tally: Mutex::new(read::tally(&connection)?),
+            numbers: Mutex::new(read::numbers(&connection, now_ms)?),
+            tally: Mutex::new(tally),
             leaders: Mutex::default(),
             readers: Mutex::default(),
             reading: Semaphore::new(READERS),
             failing: Mutex::default(),
-            pruned_to: Mutex::default(),
             group_size: Meter::new(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]),
             commit_us: Meter::new(&[
                 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000,
@@ -119,19 +155,21 @@ impl Sqlite {
             wal_path: folder.join("postroom.db-wal"),
             path,
             wake,
+            #[cfg(test)]
+            fault: Mutex::default(),
         });
         let (answers, mut pending) = mpsc::unbounded_channel::<Vec<Deliver>>();
         tokio::spawn(async move {
             while let Some(group) = pending.recv().await {
-                group.into_iter().for_each(|deliver| deliver());
+                group.into_iter().for_each(Deliver::give);
             }
         });
-        let writer = Writer { connection, shared: Arc::clone(&shared), answers };
-        let writer = std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || writer.run())
-            .map_err(|error| Error::Unavailable { reason: format!("no writer thread: {error}") })?;
-        Ok(Self { shared, writer: Some(writer), _lock: lock })
+        let unapplied = Unapplied::new(read::last_event(&connection)?);
+        let writer = Writer { reader, shared: Arc::clone(&shared), unapplied, answers };
+        let tables = Tables { connection, shared: Arc::clone(&shared), tally, pruned_to: [0; 16] };
+        let tables = thread("store-tables", move || tables.run())?;
+        let writer = thread("store-writer", move || writer.run())?;
+        Ok(Self { shared, writer: Some(writer), tables: Some(tables), _lock: lock })
     }
 
     /// Hands a request to the writer and waits until it is on disk.
@@ -141,12 +179,21 @@ impl Sqlite {
         answered.await.map_err(|_| Error::Closed)?
     }
 
-    /// Runs a query of a list or page; only so many at once.
+    /// The correlation id of an event that the log may have and the tables not yet.
+    async fn correlation(&self, event: EventId) -> Result<String, Error> {
+        let found = self.query(move |connection| read::correlation(connection, event.0)).await?;
+        // What cannot be read now has the one it would have been given.
+        Ok(found.unwrap_or_else(|| event.to_string()))
+    }
+
+    /// Runs a query of a list or page; only so many at once. It sees what was acknowledged before
+    /// it was asked, unless the tables cannot be written at present.
     async fn query<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let _permit = self.shared.reading.acquire().await.map_err(|_| Error::Closed)?;
+        self.shared.backlog.reached(self.shared.written.load(Ordering::Acquire)).await;
         self.read(query).await
     }
 
@@ -178,6 +225,7 @@ impl Sqlite {
         claimed: Vec<(Waiting, Fence)>,
         now_ms: i64,
     ) -> Result<Vec<Lease>, Error> {
+        let claimed = self.readable(claimed, now_ms).await;
         let stored = claimed.iter().filter(|(waiting, _)| waiting.fresh.is_none());
         let ids: Vec<RunId> = stored.map(|(waiting, _)| waiting.id).collect();
         let loaded = if ids.is_empty() {
@@ -213,6 +261,24 @@ impl Sqlite {
             leases.extend(lease);
         }
         Ok(leases)
+    }
+
+    /// Claimed runs whose rows the tables hold as they are now. Others can only be read when the
+    /// tables can be written again; they are given back until then.
+    async fn readable(&self, claimed: Vec<(Waiting, Fence)>, now_ms: i64) -> Vec<(Waiting, Fence)> {
+        let stored = claimed.iter().filter(|(waiting, _)| waiting.fresh.is_none());
+        let last = stored.map(|(waiting, _)| waiting.written).max().unwrap_or(0);
+        if self.shared.backlog.reached(last).await {
+            return claimed;
+        }
+        let applied = self.shared.backlog.applied_now();
+        let (readable, others): (Vec<_>, Vec<_>) = claimed
+            .into_iter()
+            .partition(|(waiting, _)| waiting.fresh.is_some() || waiting.written <= applied);
+        for (waiting, fence) in others {
+            self.hand_back(waiting.id, fence, now_ms);
+        }
+        readable
     }
 
     /// Makes a lease of a run that was read, unless it was taken away meanwhile.
@@ -255,7 +321,7 @@ impl Sqlite {
         let shared = &self.shared;
         let mut counts = *shared.tally.lock();
         let mut schedule = shared.schedule.lock();
-        let index = |state: RunState| usize::try_from(rows::state_number(state)).unwrap_or(0);
+        let index = |state: RunState| usize::from(rows::state_number(state));
         for stored in schedule.at_work() {
             counts[index(stored)] = counts[index(stored)].saturating_sub(1);
             counts[index(RunState::Running)] += 1;
@@ -265,10 +331,12 @@ impl Sqlite {
             runs: RunState::ALL.into_iter().map(|state| (state, counts[index(state)])).collect(),
             oldest_due_ms: schedule.oldest_due_ms(),
             dedupe_keys: shared.keys.lock().len() as u64,
-            disk_bytes: size(&shared.path) + size(&shared.wal_path),
+            disk_bytes: size(&shared.path)
+                + size(&shared.wal_path)
+                + shared.log.lock().disk_bytes(),
             group_size: shared.group_size.read(),
             commit_us: shared.commit_us.read(),
-            failing: shared.failing.lock().clone(),
+            failing: shared.failing.lock().clone().or_else(|| shared.backlog.failing()),
         }
     }
 }
@@ -280,7 +348,30 @@ impl Drop for Sqlite {
             // A writer that panicked has said so; there is nothing left to finish.
             let _ = writer.join();
         }
+        self.shared.backlog.close();
+        if let Some(tables) = self.tables.take() {
+            let _ = tables.join();
+        }
     }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map_err(|error| Error::Unavailable { reason: format!("no thread {name}: {error}") })
+}
+
+/// Brings the tables up to the log that the last process left, for good, and starts the log anew.
+/// Gives the number of the last frame.
+fn catch_up(connection: &mut Connection, folder: &Path) -> Result<(u64, Log), Error> {
+    let folder = folder.join("log");
+    log::make_folder(&folder)?;
+    let applied = tables::applied(connection)?;
+    let left = log::read(&folder, applied)?;
+    tables::write(connection, &left)?;
+    let applied = left.last().map_or(applied, |(seq, _)| *seq);
+    // The files of the log are written over from here on.
+    tables::make_durable(connection)?;
+    Ok((applied, Log::start(&folder, applied)?))
 }
 
 fn lock(folder: &Path) -> Result<File, Error> {
@@ -314,7 +405,17 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
 
 impl Store for Sqlite {
     fn record(&self, arrivals: Vec<Arrival>) -> Reply<'_, Vec<Recorded>> {
-        Box::pin(self.write(move |answer| Request::Record(arrivals, answer)))
+        Box::pin(async move {
+            let mut recorded = self.write(move |answer| Request::Record(arrivals, answer)).await?;
+            for one in &mut recorded {
+                if let Recorded::Duplicate { event, correlation } = one
+                    && correlation.is_empty()
+                {
+                    *correlation = self.correlation(*event).await?;
+                }
+            }
+            Ok(recorded)
+        })
     }
 
     fn claim(&self, limit: usize, lease_ms: i64, now_ms: i64) -> Reply<'_, Claimed> {

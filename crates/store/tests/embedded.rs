@@ -48,9 +48,9 @@ async fn a_newer_file_is_refused_and_left_alone() {
     raw.pragma_update(None, "user_version", 99).unwrap();
     drop(raw);
     let error = refused(folder.path());
-    assert!(matches!(error, Error::Newer { found: 99, known: 1 }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 99, known: 2 }), "{error}");
     let raw = Connection::open(&file).unwrap();
-    raw.pragma_update(None, "user_version", 1).unwrap();
+    raw.pragma_update(None, "user_version", 2).unwrap();
     drop(raw);
     open(folder.path(), START_MS).unwrap();
 }

@@ -1,5 +1,5 @@
-//! What each request does: first to the tables, inside the group's transaction, then, once that is
-//! on disk, to the schedule and to whoever asked.
+//! What each request does: first, decided from memory, to the log; then, once that is on disk, to
+//! the schedule and to whoever asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,15 +7,17 @@ use std::sync::Arc;
 use postroom_core::id::KeyHash;
 use postroom_core::run::RunState;
 use postroom_core::trigger::Start;
-use postroom_core::{Entry, EventId, Run, RunId};
-use rusqlite::{Connection, OptionalExtension, params};
+use postroom_core::{EventId, Run, RunId};
+use rusqlite::Connection;
 
-use super::rows::{self, body, corrupt, state_number};
-use super::writer::{Answer, Deliver, Overlay, Request};
-use super::{Shared, failed, prune};
+use super::backlog::Task;
+use super::lines::{self, EventLine, Line, MoveLine, Name, StartLine};
+use super::rows::{self, corrupt, state_number};
+use super::writer::{Deliver, Overlay, Request, Unapplied};
+use super::{Shared, read};
 use crate::schedule::{Gate, Waiting};
 use crate::{
-    Arrival, Command, Committed, Count, Counted, Error, Fence, Order, Ordered, Recorded, Transition,
+    Arrival, Command, Committed, Count, Counted, Error, Order, Ordered, Recorded, Transition,
 };
 
 /// What applying a request came to.
@@ -26,69 +28,46 @@ pub(super) enum Applied {
     Ordered(Ordered, bool, Option<Gate>),
     Counted(Vec<Counted>),
     Reaped(Vec<Waiting>),
-    Rows(u64),
     Done,
 }
 
-/// Applies one request inside the transaction. Memory is read, never changed.
-pub(super) fn apply(
-    connection: &Connection,
-    shared: &Shared,
-    overlay: &mut Overlay,
-    request: &Request,
-) -> Result<Applied, Error> {
-    let mut tables = Tables { connection, shared, overlay };
-    Ok(match request {
-        Request::Record(arrivals, _) => Applied::Recorded(tables.record(arrivals)?),
-        Request::Commit(transitions, _) => {
-            let each = transitions.iter().map(|transition| tables.commit(transition));
-            Applied::Committed(each.collect::<Result<_, _>>()?)
-        }
-        Request::Control(order, _) => tables.control(order)?,
-        Request::Count(counts, now_ms, _) => Applied::Counted(tables.count(counts, *now_ms)?),
-        Request::Define(hash, name, stored, _) => {
-            let sql = "INSERT OR IGNORE INTO definitions (hash, name, stored) VALUES (?1, ?2, ?3)";
-            tables.execute(sql, params![hash.0, name, stored])?;
-            Applied::Done
-        }
-        Request::Reap(now_ms, _) => Applied::Reaped(tables.reap(*now_ms)),
-        Request::Prune(retention, now_ms, _) => {
-            shared.keys.lock().sweep(*now_ms);
-            let before = *shared.tally.lock();
-            let tally = prune::Tally { before, changes: &mut overlay.tally };
-            let cursor = &mut *shared.pruned_to.lock();
-            Applied::Rows(prune::prune(connection, *retention, *now_ms, tally, cursor)?)
-        }
-        Request::Bury(id, reason, now_ms) => {
-            tables.bury(*id, reason, *now_ms)?;
-            Applied::Done
-        }
-        #[cfg(test)]
-        Request::Execute(sql, _) => unreachable!("{sql} goes alone"),
-    })
+/// A group of requests being decided about. Memory is read, never changed.
+pub(super) struct Group<'a> {
+    /// Reads the tables, for what memory does not hold.
+    pub reader: &'a Connection,
+    pub shared: &'a Shared,
+    pub unapplied: &'a Unapplied,
+    pub overlay: &'a mut Overlay,
+    /// What is to be written.
+    pub frame: &'a mut Vec<u8>,
 }
 
-/// Adds the group's changes to the counts by state.
-pub(super) fn tally(connection: &Connection, changes: &[i64; 6]) -> Result<(), Error> {
-    let mut statement = connection
-        .prepare_cached("UPDATE tally SET runs = runs + ?2 WHERE state = ?1")
-        .map_err(failed)?;
-    for (state, change) in changes.iter().enumerate().filter(|(_, change)| **change != 0) {
-        statement.execute(params![state, change]).map_err(failed)?;
+impl Group<'_> {
+    /// Decides about one request and adds what follows to the frame.
+    pub fn apply(&mut self, request: &Request) -> Result<Applied, Error> {
+        Ok(match request {
+            Request::Record(arrivals, _) => Applied::Recorded(self.record(arrivals)?),
+            Request::Commit(transitions, _) => {
+                let each = transitions.iter().map(|transition| self.commit(transition));
+                Applied::Committed(each.collect::<Result<_, _>>()?)
+            }
+            Request::Control(order, _) => self.control(order)?,
+            Request::Count(counts, now_ms, _) => Applied::Counted(self.count(counts, *now_ms)?),
+            Request::Define(hash, name, stored, _) => {
+                self.line(&Line::Define { hash: hash.0, name, stored })?;
+                Applied::Done
+            }
+            Request::Reap(now_ms, _) => Applied::Reaped(self.reap(*now_ms)),
+            Request::Prune(..) => Applied::Done,
+            Request::Bury(id, reason, now_ms) => {
+                self.bury(*id, reason, *now_ms)?;
+                Applied::Done
+            }
+        })
     }
-    Ok(())
-}
 
-struct Tables<'a> {
-    connection: &'a Connection,
-    shared: &'a Shared,
-    overlay: &'a mut Overlay,
-}
-
-impl Tables<'_> {
-    fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Error> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        statement.execute(values).map_err(failed)
+    fn line(&mut self, line: &Line<'_>) -> Result<(), Error> {
+        lines::write(line, self.frame)
     }
 
     fn seen(&self, key: KeyHash, now_ms: i64) -> Option<[u8; 16]> {
@@ -98,61 +77,35 @@ impl Tables<'_> {
         }
     }
 
-    fn remember(&mut self, key: KeyHash, target: [u8; 16], until_ms: i64) -> Result<(), Error> {
-        let sql = "INSERT INTO dedupe (hash, until_ms, target) VALUES (?1, ?2, ?3)";
-        self.execute(sql, params![key.0, until_ms, target])?;
-        self.overlay.keys.insert(key, (target, until_ms));
-        Ok(())
-    }
-
     fn record(&mut self, arrivals: &[Arrival]) -> Result<Vec<Recorded>, Error> {
         arrivals.iter().map(|arrival| self.arrival(arrival)).collect()
     }
 
     fn arrival(&mut self, arrival: &Arrival) -> Result<Recorded, Error> {
         let event = &arrival.event;
-        if let Some(first) = arrival.dedupe.and_then(|key| self.seen(key, event.received_ms))
-            && let Some(correlation) = self.correlation(first)?
-        {
-            return Ok(Recorded::Duplicate { event: EventId(first), correlation });
+        let first = arrival.dedupe.and_then(|key| self.seen(key, event.received_ms));
+        // Its own id is there already if its reply was lost and it comes again.
+        for id in first.into_iter().chain([event.id.0]) {
+            if let Some(correlation) = self.recorded(id)? {
+                return Ok(Recorded::Duplicate { event: EventId(id), correlation });
+            }
         }
-        let cause = event.cause.as_ref().map(serde_json::to_string).transpose();
-        let cause = cause.map_err(|error| corrupt("event cause", &error))?;
-        let sql = "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
-                   subject, key, cause, routed, data) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-                   ON CONFLICT (id) DO NOTHING";
-        let written = self.execute(
-            sql,
-            params![
-                event.id.0,
-                event.source,
-                event.kind,
-                event.time_ms,
-                event.received_ms,
-                event.correlation,
-                event.subject,
-                event.key,
-                cause,
-                arrival.starts.len(),
-                event.data.text(),
-            ],
-        )?;
-        if written == 0 {
-            // Its reply was lost and it comes again.
-            let correlation = self.correlation(event.id.0)?.unwrap_or_default();
-            return Ok(Recorded::Duplicate { event: event.id, correlation });
-        }
-        let seq = self.connection.last_insert_rowid();
+        let until_ms = arrival.dedupe_until_ms;
+        let key = arrival.dedupe.map(|key| (key.0, until_ms));
+        self.line(&Line::Event(EventLine::new(event, arrival.starts.len(), key)?))?;
+        self.overlay.events.insert(event.id.0);
         if let Some(key) = arrival.dedupe {
-            self.remember(key, event.id.0, arrival.dedupe_until_ms)?;
+            self.overlay.keys.insert(key, (event.id.0, until_ms));
         }
         let (mut runs, mut deduplicated) = (Vec::new(), Vec::new());
         for start in &arrival.starts {
             match start.dedupe.and_then(|key| self.seen(key, event.received_ms)) {
                 Some(first) => deduplicated.push((start.run.workflow.clone(), RunId(first))),
+                None if runs.contains(&start.run.id) => {
+                    return Err(corrupt("event", &format!("it starts {} twice", start.run.id)));
+                }
                 None => {
-                    self.start(start, seq, arrival.dedupe_until_ms)?;
+                    self.start(start, until_ms)?;
                     runs.push(start.run.id);
                 }
             }
@@ -160,43 +113,29 @@ impl Tables<'_> {
         Ok(Recorded::New { runs, deduplicated })
     }
 
-    fn correlation(&self, event: [u8; 16]) -> Result<Option<String>, Error> {
-        let sql = "SELECT correlation FROM events WHERE id = ?1";
-        let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        statement.query_row([event], |row| row.get(0)).optional().map_err(failed)
+    /// The correlation id of an event that was recorded before; empty while only the log has it.
+    fn recorded(&self, id: Name) -> Result<Option<String>, Error> {
+        if self.overlay.events.contains(&id) || self.unapplied.contains(&id) {
+            return Ok(Some(String::new()));
+        }
+        if id > self.unapplied.floor {
+            return Ok(None);
+        }
+        read::correlation(self.reader, id)
     }
 
-    fn start(&mut self, start: &Start, event_seq: i64, until_ms: i64) -> Result<(), Error> {
-        let run = &start.run;
+    fn start(&mut self, start: &Start, until_ms: i64) -> Result<(), Error> {
+        let key = start.dedupe.map(|key| (key.0, until_ms));
+        self.line(&Line::Start(StartLine::new(start, key)?))?;
         if let Some(key) = start.dedupe {
-            self.remember(key, run.id.0, until_ms)?;
+            self.overlay.keys.insert(key, (start.run.id.0, until_ms));
         }
-        let (gate, bound) = start.concurrency.map(|(key, bound)| (key.0, bound)).unzip();
-        let sql = "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, \
-                   due_ms, finished_ms, gate, gate_limit, body) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-        self.execute(
-            sql,
-            params![
-                run.id.0,
-                event_seq,
-                run.workflow,
-                run.definition.0,
-                state_number(run.state),
-                run.created_ms,
-                run.due_ms,
-                run.finished_ms,
-                gate,
-                bound,
-                body(run)?,
-            ],
-        )?;
-        self.count_state(None, run.state);
+        self.count_state(None, start.run.state);
         Ok(())
     }
 
     fn count_state(&mut self, from: Option<RunState>, to: RunState) {
-        let index = |state| usize::try_from(state_number(state)).unwrap_or(0);
+        let index = |state| usize::from(state_number(state));
         if let Some(from) = from {
             self.overlay.tally[index(from)] -= 1;
         }
@@ -217,36 +156,17 @@ impl Tables<'_> {
         }
         let kept = self.overlay.kept.contains(&run.id);
         let stored = if kept { RunState::Running } else { stored };
-        self.update(run)?;
+        let rows = self.overlay.rows.get(&run.id).copied().unwrap_or(rows);
+        self.line(&Line::Move(MoveLine::of(transition, state_number(stored), rows)?))?;
+        if !transition.entries.is_empty() {
+            self.overlay.rows.insert(run.id, rows + 1);
+        }
         self.count_state(Some(stored), run.state);
-        let n = self.overlay.rows.get(&run.id).copied().unwrap_or(rows);
-        self.write_journal(run.id, n, &transition.entries)?;
         match run.state {
             RunState::Running => self.overlay.kept.insert(run.id),
             _ => self.overlay.gone.insert(run.id),
         };
         Ok((Committed::Written, self.record(&transition.emits)?))
-    }
-
-    fn update(&self, run: &Run) -> Result<(), Error> {
-        let sql = "UPDATE runs SET state = ?2, due_ms = ?3, finished_ms = ?4, body = ?5, \
-                   definition = ?6 WHERE id = ?1";
-        let state = state_number(run.state);
-        let values =
-            params![run.id.0, state, run.due_ms, run.finished_ms, body(run)?, run.definition.0];
-        self.execute(sql, values).map(|_| ())
-    }
-
-    fn write_journal(&mut self, run: RunId, rows: u32, entries: &[Entry]) -> Result<(), Error> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let text =
-            serde_json::to_string(entries).map_err(|error| corrupt("journal entry", &error))?;
-        let sql = "INSERT INTO journal (run, n, entries) VALUES (?1, ?2, ?3)";
-        self.execute(sql, params![run.0, rows + 1, text])?;
-        self.overlay.rows.insert(run, rows + 1);
-        Ok(())
     }
 
     /// Whether somebody works on a run, as far as this group has got.
@@ -255,7 +175,7 @@ impl Tables<'_> {
     }
 
     fn control(&mut self, order: &Order) -> Result<Applied, Error> {
-        let Some(loaded) = rows::load(self.connection, order.run)? else {
+        let Some(loaded) = rows::load(self.reader, order.run)? else {
             return Ok(Applied::Ordered(Ordered::Missing, false, None));
         };
         let before = loaded.run.state;
@@ -272,28 +192,27 @@ impl Tables<'_> {
         let Some((run, entry)) = changed else {
             return Ok(Applied::Ordered(Ordered::Refused(Box::new(loaded.run)), false, None));
         };
-        self.update(&run)?;
+        let line = MoveLine::new(&run, state_number(before), loaded.rows + 1, &[entry])?;
+        self.line(&Line::Move(line))?;
         self.count_state(Some(before), run.state);
-        self.write_journal(run.id, loaded.rows, &[entry])?;
         self.overlay.gone.insert(run.id);
         Ok(Applied::Ordered(Ordered::Done(Box::new(run)), !before.ended(), loaded.gate))
     }
 
-    fn count(&self, counts: &[Count], now_ms: i64) -> Result<Vec<Counted>, Error> {
-        let mut numbers: HashMap<&str, (i64, i64)> = HashMap::new();
-        for count in counts {
-            let sql = "SELECT value, until_ms FROM counters WHERE key = ?1 AND until_ms > ?2";
-            let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-            let found = statement
-                .query_row(params![count.key, now_ms], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
-                .map_err(failed)?;
-            numbers.entry(&count.key).or_insert(found.unwrap_or((0, count.until_ms)));
+    fn count(&mut self, counts: &[Count], now_ms: i64) -> Result<Vec<Counted>, Error> {
+        let mut before: HashMap<&str, (i64, i64)> = HashMap::new();
+        {
+            let known = self.shared.numbers.lock();
+            for count in counts {
+                let found = self.overlay.numbers.get(&count.key).or_else(|| known.get(&count.key));
+                let found = found.copied().filter(|(_, until_ms)| *until_ms > now_ms);
+                before.entry(&count.key).or_insert(found.unwrap_or((0, count.until_ms)));
+            }
         }
-        let (counted, changed) = crate::counters::change(counts, &numbers);
+        let (counted, changed) = crate::counters::change(counts, &before);
         for (key, (value, until_ms)) in changed {
-            let sql = "INSERT OR REPLACE INTO counters (key, value, until_ms) VALUES (?1, ?2, ?3)";
-            self.execute(sql, params![key, value, until_ms])?;
+            self.line(&Line::Count { key, value, until_ms })?;
+            self.overlay.numbers.insert(key.to_owned(), (value, until_ms));
         }
         Ok(counted)
     }
@@ -327,9 +246,16 @@ impl Tables<'_> {
             "key": id.to_string(),
             "failure": { "reason": "unroutable", "failure": failure },
         });
-        let sql =
-            "UPDATE runs SET state = 4, due_ms = NULL, finished_ms = ?2, body = ?3 WHERE id = ?1";
-        self.execute(sql, params![id.0, now_ms, body.to_string()])?;
+        self.line(&Line::Move(MoveLine {
+            id: id.0,
+            from: state_number(stored),
+            state: state_number(RunState::Dead),
+            definition: read::definition_of(self.reader, id)?,
+            due_ms: None,
+            finished_ms: Some(now_ms),
+            body: body.to_string().into(),
+            journal: None,
+        }))?;
         self.count_state(Some(stored), RunState::Dead);
         self.overlay.gone.insert(id);
         Ok(())
@@ -340,64 +266,67 @@ impl Tables<'_> {
 /// have fallen due.
 pub(super) fn settle(
     shared: &Shared,
+    seq: u64,
     request: Request,
     applied: Applied,
     due: &mut bool,
 ) -> Option<Deliver> {
     match (request, applied) {
         (Request::Record(arrivals, answer), Applied::Recorded(recorded)) => {
-            *due |= schedule_all(shared, arrivals, &recorded);
-            Some(deliver(answer, Ok(recorded)))
+            *due |= schedule_all(shared, seq, arrivals, &recorded);
+            Some(Deliver::Recorded(answer, Ok(recorded)))
         }
         (Request::Commit(transitions, answer), Applied::Committed(each)) => {
             let mut results = Vec::with_capacity(each.len());
             for (transition, (committed, recorded)) in transitions.into_iter().zip(each) {
                 if committed == Committed::Written {
-                    *due |=
-                        given_back(shared, &transition.run, transition.fence, &transition.entries);
-                    *due |= schedule_all(shared, transition.emits, &recorded);
+                    *due |= given_back(shared, seq, &transition);
+                    *due |= schedule_all(shared, seq, transition.emits, &recorded);
                 }
                 results.push(committed);
             }
-            Some(deliver(answer, Ok(results)))
+            Some(Deliver::Committed(answer, Ok(results)))
         }
         (Request::Control(_, answer), Applied::Ordered(ordered, waited, gate)) => {
             if let Ordered::Done(run) = &ordered {
                 *due = true;
-                moved(shared, run, waited, gate);
+                moved(shared, seq, run, waited, gate);
             }
-            Some(deliver(answer, Ok(ordered)))
+            Some(Deliver::Ordered(answer, Ok(ordered)))
         }
         (Request::Count(_, _, answer), Applied::Counted(counted)) => {
-            Some(deliver(answer, Ok(counted)))
+            Some(Deliver::Counted(answer, Ok(counted)))
         }
-        (Request::Define(.., answer), Applied::Done) => Some(deliver(answer, Ok(()))),
-        #[cfg(test)]
-        (Request::Execute(_, answer), Applied::Done) => Some(deliver(answer, Ok(()))),
+        (Request::Define(.., answer), Applied::Done) => Some(Deliver::Done(answer, Ok(()))),
         (Request::Reap(_, answer), Applied::Reaped(reaped)) => {
             let count = reaped.len() as u64;
             *due |= count > 0;
             let mut schedule = shared.schedule.lock();
-            for waiting in reaped {
-                schedule.release(waiting.id);
+            for mut waiting in reaped {
+                waiting.written = schedule.release(waiting.id).map_or(0, |held| held.written);
                 schedule.push(waiting);
             }
-            Some(deliver(answer, Ok(count)))
+            Some(Deliver::Number(answer, Ok(count)))
         }
-        (Request::Prune(_, _, answer), Applied::Rows(rows)) => Some(deliver(answer, Ok(rows))),
+        (Request::Prune(retention, now_ms, answer), Applied::Done) => {
+            shared.keys.lock().sweep(now_ms);
+            shared.numbers.lock().retain(|_, (_, until_ms)| *until_ms > now_ms);
+            shared.backlog.push(Task::Prune(retention, now_ms, answer));
+            None
+        }
         (Request::Bury(id, ..), Applied::Done) => {
             shared.schedule.lock().release(id);
             None
         }
         (request, _) => {
             let reason = "a request and its result do not belong together".to_owned();
-            Some(refuse(request, &Error::Corrupt { reason }))
+            refuse(request, &Error::Corrupt { reason })
         }
     }
 }
 
 /// Puts the runs of recorded events on the schedule and remembers their keys.
-fn schedule_all(shared: &Shared, arrivals: Vec<Arrival>, recorded: &[Recorded]) -> bool {
+fn schedule_all(shared: &Shared, seq: u64, arrivals: Vec<Arrival>, recorded: &[Recorded]) -> bool {
     let mut any = false;
     for (arrival, recorded) in arrivals.into_iter().zip(recorded) {
         let Recorded::New { runs, .. } = recorded else { continue };
@@ -414,59 +343,57 @@ fn schedule_all(shared: &Shared, arrivals: Vec<Arrival>, recorded: &[Recorded]) 
             let Some(due_ms) = start.run.due_ms else { continue };
             any = true;
             let waiting = Waiting::fresh(due_ms, start.run, start.concurrency, &event);
-            shared.schedule.lock().push(waiting);
+            shared.schedule.lock().push(waiting.written(seq));
         }
     }
     any
 }
 
 /// After a commit: a kept run stays with its owner, any other goes where its state says.
-fn given_back(shared: &Shared, run: &Run, fence: Fence, entries: &[Entry]) -> bool {
+fn given_back(shared: &Shared, seq: u64, transition: &Transition) -> bool {
+    let run = &transition.run;
     let mut schedule = shared.schedule.lock();
     if run.state == RunState::Running {
-        if let Some(held) = schedule.held(run.id).filter(|held| held.fence == fence) {
+        let held = schedule.held(run.id).filter(|held| held.fence == transition.fence);
+        if let Some(held) = held {
             held.stored = run.state;
-            held.rows += u32::from(!entries.is_empty());
+            held.written = seq;
+            held.rows += u32::from(!transition.entries.is_empty());
         }
         return false;
     }
     let gate = schedule.release(run.id).and_then(|held| held.gate);
     if let Some(due_ms) = run.due_ms {
-        schedule.push(Waiting::new(due_ms, run.id, run.state, gate));
+        schedule.push(Waiting::new(due_ms, run.id, run.state, gate).written(seq));
     }
     // Even without a due time of its own the run may have made room for the next of its key.
     run.due_ms.is_some() || gate.is_some()
 }
 
 /// After a person's word: the old place no longer counts, the new one does.
-fn moved(shared: &Shared, run: &Run, waited: bool, gate: Option<Gate>) {
+fn moved(shared: &Shared, seq: u64, run: &Run, waited: bool, gate: Option<Gate>) {
     let mut schedule = shared.schedule.lock();
     // Whoever took it meanwhile hears at its next commit.
     if schedule.release(run.id).is_none() && waited {
         schedule.void(run.id);
     }
     if let Some(due_ms) = run.due_ms {
-        schedule.push(Waiting::new(due_ms, run.id, run.state, gate));
+        schedule.push(Waiting::new(due_ms, run.id, run.state, gate).written(seq));
     }
-}
-
-fn deliver<T: Send + 'static>(answer: Answer<T>, result: Result<T, Error>) -> Deliver {
-    // Whoever asked may have gone; what was written stays written.
-    Box::new(move || drop(answer.send(result)))
 }
 
 /// Readies the answer that nothing was written.
-pub(super) fn refuse(request: Request, error: &Error) -> Deliver {
+pub(super) fn refuse(request: Request, error: &Error) -> Option<Deliver> {
     let error = error.clone();
-    match request {
-        Request::Record(_, answer) => deliver(answer, Err(error)),
-        Request::Commit(_, answer) => deliver(answer, Err(error)),
-        Request::Control(_, answer) => deliver(answer, Err(error)),
-        Request::Count(_, _, answer) => deliver(answer, Err(error)),
-        Request::Define(.., answer) => deliver(answer, Err(error)),
-        Request::Reap(_, answer) | Request::Prune(_, _, answer) => deliver(answer, Err(error)),
-        Request::Bury(..) => Box::new(|| ()),
-        #[cfg(test)]
-        Request::Execute(_, answer) => deliver(answer, Err(error)),
-    }
+    Some(match request {
+        Request::Record(_, answer) => Deliver::Recorded(answer, Err(error)),
+        Request::Commit(_, answer) => Deliver::Committed(answer, Err(error)),
+        Request::Control(_, answer) => Deliver::Ordered(answer, Err(error)),
+        Request::Count(_, _, answer) => Deliver::Counted(answer, Err(error)),
+        Request::Define(.., answer) => Deliver::Done(answer, Err(error)),
+        Request::Reap(_, answer) | Request::Prune(_, _, answer) => {
+            Deliver::Number(answer, Err(error))
+        }
+        Request::Bury(..) => return None,
+    })
 }

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use postroom_core::id::KeyHash;
 
+/// Shared numbers by name: the value and until when it counts, in milliseconds since 1970.
+pub(super) type Numbers = HashMap<String, (i64, i64)>;
+
 /// How long keys that expire close together are kept together.
 const BUCKET_MS: i64 = 600_000;
 

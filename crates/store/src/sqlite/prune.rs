@@ -133,14 +133,14 @@ fn remove_events(
 
 /// Keys lie in the order in which they came. Those before the first that still counts go.
 fn forget_keys(connection: &Connection, now_ms: i64, limit: u32) -> Result<(), Error> {
-    let sql = "SELECT seq FROM dedupe WHERE until_ms > ?1 ORDER BY seq LIMIT 1";
+    let sql = "SELECT seq FROM keys WHERE until_ms > ?1 ORDER BY seq LIMIT 1";
     let live: Option<i64> = connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_row([now_ms], |row| row.get(0)).optional())
         .map_err(failed)?;
     // A key comes with an event or a run, so removing as many as may go of both keeps up.
-    let sql = "DELETE FROM dedupe WHERE seq IN \
-               (SELECT seq FROM dedupe WHERE seq < ?1 ORDER BY seq LIMIT ?2)";
+    let sql = "DELETE FROM keys WHERE seq IN \
+               (SELECT seq FROM keys WHERE seq < ?1 ORDER BY seq LIMIT ?2)";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let limit = u64::from(limit).saturating_mul(8);
     statement.execute(params![live.unwrap_or(i64::MAX), limit]).map_err(failed)?;

@@ -7,7 +7,8 @@ use postroom_core::{DefinitionHash, EventId, Json, Run, RunId};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::failed;
-use super::memory::Keys;
+use super::lines::Name;
+use super::memory::{Keys, Numbers};
 use super::rows::{self, EVENT_COLUMNS, RUN_COLUMNS, corrupt, state_number};
 use crate::schedule::Waiting;
 use crate::{Error, EventFilter, EventRow, Page, RunFilter};
@@ -36,17 +37,61 @@ pub(super) fn live(connection: &Connection, now_ms: i64) -> Result<Vec<Waiting>,
 /// Every de-duplication key that has not expired.
 pub(super) fn keys(connection: &Connection, now_ms: i64) -> Result<Keys, Error> {
     let mut keys = Keys::default();
-    let sql = "SELECT COALESCE(MAX(seq) - MIN(seq) + 1, 0) FROM dedupe";
-    let rows: usize = connection.query_row(sql, [], |row| row.get(0)).map_err(failed)?;
-    keys.reserve(rows);
-    let sql = "SELECT hash, target, until_ms FROM dedupe WHERE until_ms > ?1 ORDER BY seq";
+    let sql = "SELECT COALESCE(SUM(length(entries)), 0) / 40 FROM keys WHERE until_ms > ?1";
+    let count: usize = connection.query_row(sql, [now_ms], |row| row.get(0)).map_err(failed)?;
+    keys.reserve(count);
+    let sql = "SELECT entries FROM keys WHERE until_ms > ?1 ORDER BY seq";
     let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query([now_ms]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let hash = KeyHash(row.get(0).map_err(failed)?);
-        keys.insert(hash, row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
+        let entries = row.get_ref(0).map_err(failed)?;
+        let entries = entries.as_blob().map_err(|error| corrupt("keys", &error))?;
+        let (entries, rest) = entries.as_chunks::<40>();
+        if !rest.is_empty() {
+            return Err(corrupt("keys", &"a row is cut off"));
+        }
+        for entry in entries {
+            let (mut hash, mut target, mut until) = ([0; 16], [0; 16], [0; 8]);
+            hash.copy_from_slice(&entry[..16]);
+            target.copy_from_slice(&entry[16..32]);
+            until.copy_from_slice(&entry[32..]);
+            let until_ms = i64::from_be_bytes(until);
+            if until_ms > now_ms {
+                keys.insert(KeyHash(hash), target, until_ms);
+            }
+        }
     }
     Ok(keys)
+}
+
+/// Every shared number that still counts.
+pub(super) fn numbers(connection: &Connection, now_ms: i64) -> Result<Numbers, Error> {
+    let sql = "SELECT key, value, until_ms FROM counters WHERE until_ms > ?1";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let number = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+    let numbers = statement.query_map([now_ms], number).and_then(Iterator::collect);
+    numbers.map_err(failed)
+}
+
+/// The greatest event id.
+pub(super) fn last_event(connection: &Connection) -> Result<Name, Error> {
+    let sql = "SELECT MAX(id) FROM events";
+    let last: Option<Name> = connection.query_row(sql, [], |row| row.get(0)).map_err(failed)?;
+    Ok(last.unwrap_or_default())
+}
+
+/// The correlation id of an event.
+pub(super) fn correlation(connection: &Connection, event: Name) -> Result<Option<String>, Error> {
+    let sql = "SELECT correlation FROM events WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    statement.query_row([event], |row| row.get(0)).optional().map_err(failed)
+}
+
+/// The definition a run is on, whatever else of it can be read.
+pub(super) fn definition_of(connection: &Connection, run: RunId) -> Result<Name, Error> {
+    let sql = "SELECT definition FROM runs WHERE id = ?1";
+    let found = connection.query_row(sql, [run.0], |row| row.get(0)).optional().map_err(failed)?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Runs by state.

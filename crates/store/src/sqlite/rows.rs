@@ -48,11 +48,9 @@ pub(super) fn corrupt(what: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 /// The number of a state in the `state` column.
-pub(super) fn state_number(state: RunState) -> i64 {
-    RunState::ALL
-        .iter()
-        .position(|known| *known == state)
-        .map_or(0, |n| i64::try_from(n).unwrap_or(0))
+pub(super) fn state_number(state: RunState) -> u8 {
+    let position = RunState::ALL.iter().position(|known| *known == state);
+    position.and_then(|n| u8::try_from(n).ok()).unwrap_or(0)
 }
 
 /// The state of a number, if there is one.
@@ -125,7 +123,7 @@ pub(super) struct Loaded {
 /// Reads a run with everything that belongs to it.
 pub(super) fn load(connection: &Connection, id: RunId) -> Result<Option<Loaded>, Error> {
     let sql = format!(
-        "SELECT {RUN_COLUMNS}, {EVENT_COLUMNS}, e.data FROM runs r \
+        "SELECT {RUN_COLUMNS}, {EVENT_COLUMNS}, e.data, r.first_entries FROM runs r \
          JOIN events e ON e.seq = r.event_seq WHERE r.id = ?1"
     );
     let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
@@ -135,30 +133,38 @@ pub(super) fn load(connection: &Connection, id: RunId) -> Result<Option<Loaded>,
                 let text: String = row.get(21).map_err(failed)?;
                 let data = Json::parse(text).map_err(|error| corrupt("event data", &error))?;
                 let (event, _) = event(row, 11, data)?;
-                Ok((run, gate, event))
+                let first: Option<String> = row.get(22).map_err(failed)?;
+                Ok((run, gate, event, first))
             }))
         })
         .optional()
         .map_err(failed)?
         .transpose()?;
-    let Some((run, gate, event)) = found else { return Ok(None) };
-    let (journal, rows) = journal(connection, id)?;
+    let Some((run, gate, event, first)) = found else { return Ok(None) };
+    // A run that never started has written nothing, which saves the look-up.
+    let is_new = run.steps.is_empty() && run.redrives == 0 && run.state == RunState::Queued;
+    let (journal, rows) = if is_new { (Vec::new(), 0) } else { journal(connection, id, first)? };
     Ok(Some(Loaded { run, gate, event: Arc::new(event), journal, rows }))
 }
 
-fn journal(connection: &Connection, id: RunId) -> Result<(Vec<Entry>, u32), Error> {
+/// What a run wrote down, and the number of the last row of it.
+fn journal(
+    connection: &Connection,
+    id: RunId,
+    first: Option<String>,
+) -> Result<(Vec<Entry>, u32), Error> {
     let mut statement = connection
         .prepare_cached("SELECT n, entries FROM journal WHERE run = ?1 ORDER BY n")
         .map_err(failed)?;
     let mut rows = statement.query([id.0]).map_err(failed)?;
-    let mut entries = Vec::new();
+    let read = |text: String| -> Result<Vec<Entry>, Error> {
+        serde_json::from_str(&text).map_err(|error| corrupt("journal entry", &error))
+    };
+    let mut entries = first.map_or_else(|| Ok(Vec::new()), read)?;
     let mut last = 0;
     while let Some(row) = rows.next().map_err(failed)? {
         last = row.get(0).map_err(failed)?;
-        let text: String = row.get(1).map_err(failed)?;
-        let more: Vec<Entry> =
-            serde_json::from_str(&text).map_err(|error| corrupt("journal entry", &error))?;
-        entries.extend(more);
+        entries.extend(read(row.get(1).map_err(failed)?)?);
     }
     Ok((entries, last))
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use crate::Error;
 
 /// The migrations, from an empty file on.
-const MIGRATIONS: &[&str] = &[include_str!("v1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
 
 /// The newest version this build knows.
 #[allow(clippy::cast_possible_truncation)]

@@ -10,7 +10,6 @@ use postroom_core::trigger::Start;
 use postroom_core::{DefinitionHash, Event, EventId, Json, Run, RunId};
 
 use super::Sqlite;
-use super::writer::Request;
 use crate::{
     Arrival, Command, Committed, Error, EventFilter, Lease, Order, Ordered, Recorded, Store,
     Transition, Wake,
@@ -70,27 +69,54 @@ fn succeeded(lease: &Lease) -> Transition {
     Transition { run, fence: lease.fence, entries: Vec::new(), emits: Vec::new() }
 }
 
-async fn execute(store: &Sqlite, sql: &'static str) {
-    store.write(|answer| Request::Execute(sql, answer)).await.unwrap();
+/// A way to take the disk away and give it back.
+struct Fault {
+    take: fn(&Sqlite),
+    give: fn(&Sqlite),
 }
+
+/// The log cannot be written.
+const LOG: Fault = Fault {
+    take: |store| store.shared.log.lock().broken = true,
+    give: |store| store.shared.log.lock().broken = false,
+};
+
+/// The tables have no room left.
+const FULL: Fault = Fault {
+    take: |store| *store.shared.fault.lock() = Some("PRAGMA max_page_count = 60"),
+    give: |store| *store.shared.fault.lock() = Some("PRAGMA max_page_count = 1000000"),
+};
+
+/// The tables cannot be written at all.
+const READ_ONLY: Fault = Fault {
+    take: |store| *store.shared.fault.lock() = Some("PRAGMA query_only = ON"),
+    give: |store| *store.shared.fault.lock() = Some("PRAGMA query_only = OFF"),
+};
 
 fn is_unavailable<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::Unavailable { .. }))
 }
 
-/// Takes the disk away with `take`, sees that nothing is written and nothing lost, gives it back.
-async fn goes_and_comes_back(take: &'static str, give: &'static str) {
+/// Takes the disk away, sees that nothing acknowledged is lost, and gives it back.
+async fn goes_and_comes_back(fault: &Fault) {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(folder.path(), Arc::new(NoHints), NOW_MS).unwrap();
     store.record((1..=5).map(arrival).collect()).await.unwrap();
     let claimed = store.claim(2, 30_000, NOW_MS).await.unwrap();
-    let keys = store.stats().await.unwrap().dedupe_keys;
+    let filter = EventFilter { limit: 1_000, ..EventFilter::default() };
+    assert_eq!(store.events(filter.clone()).await.unwrap().rows.len(), 5);
 
-    execute(&store, take).await;
-    let mut refused = 0;
+    (fault.take)(&store);
+    let (mut refused, mut kept) = (0, 5);
     for n in 6..400 {
         match store.record(vec![arrival(n)]).await {
-            Ok(_) => assert_eq!(refused, 0, "a small disk does not grow"),
+            Ok(_) => {
+                assert_eq!(refused, 0, "a small disk does not grow");
+                kept += 1;
+                // A reader makes the tables try to catch up.
+                let seen = store.events(filter.clone()).await.unwrap().rows.len();
+                assert!((5..=kept).contains(&seen), "{seen} of {kept}");
+            }
             Err(error) => {
                 assert!(matches!(error, Error::Unavailable { .. }), "{error}");
                 refused += 1;
@@ -103,42 +129,63 @@ async fn goes_and_comes_back(take: &'static str, give: &'static str) {
     let (one, two) =
         tokio::join!(store.record(vec![arrival(500)]), store.record(vec![arrival(501)]));
     assert!(is_unavailable(&one) && is_unavailable(&two));
-    // Reading goes on, and so does handing out.
-    let filter = EventFilter { limit: 1_000, ..EventFilter::default() };
-    let kept = store.events(filter.clone()).await.unwrap().rows.len();
-    assert!(kept >= 5);
+    // Handing out goes on.
     assert_eq!(store.claim(1, 30_000, NOW_MS).await.unwrap().leases.len(), 1);
 
-    execute(&store, give).await;
-    // An owner that heard `Unavailable` commits again; its right still holds.
-    let transitions = claimed.leases.iter().map(succeeded).collect();
-    assert_eq!(store.commit(transitions).await.unwrap(), [Committed::Written; 2]);
+    (fault.give)(&store);
     // What was refused is new when it comes again: nobody remembers its key.
     let again = store.record(vec![arrival(399), arrival(500)]).await.unwrap();
     assert!(again.iter().all(|recorded| matches!(recorded, Recorded::New { .. })), "{again:?}");
+    // An owner commits late; its right still holds.
+    let transitions = claimed.leases.iter().map(succeeded).collect();
+    assert_eq!(store.commit(transitions).await.unwrap(), [Committed::Written; 2]);
+    let all = u64::try_from(kept + 2).unwrap();
     let stats = store.stats().await.unwrap();
-    assert_eq!(stats.failing, None);
-    assert_eq!(stats.dedupe_keys, keys + u64::try_from(kept).unwrap() - 5 + 2);
-    assert_eq!(stats.runs.values().sum::<u64>(), u64::try_from(kept).unwrap() + 2);
+    assert_eq!((stats.failing, stats.dedupe_keys), (None, all));
+    assert_eq!(stats.runs.values().sum::<u64>(), all);
+    assert_eq!(store.events(filter.clone()).await.unwrap().rows.len(), kept + 2);
 
     drop(store);
     let store = Sqlite::open(folder.path(), Arc::new(NoHints), NOW_MS + 1).unwrap();
     assert_eq!(store.events(filter).await.unwrap().rows.len(), kept + 2);
     let reopened = store.stats().await.unwrap();
-    assert_eq!(
-        (reopened.runs.values().sum::<u64>(), reopened.runs[&RunState::Succeeded]),
-        (u64::try_from(kept).unwrap() + 2, 2)
-    );
+    let ended = reopened.runs[&RunState::Succeeded];
+    assert_eq!((reopened.runs.values().sum::<u64>(), ended), (all, 2));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_refuses_and_recovers() {
+    goes_and_comes_back(&LOG).await;
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_and_recovers() {
-    goes_and_comes_back("PRAGMA max_page_count = 60", "PRAGMA max_page_count = 1000000").await;
+    goes_and_comes_back(&FULL).await;
 }
 
 #[tokio::test]
 async fn a_read_only_disk_refuses_and_recovers() {
-    goes_and_comes_back("PRAGMA query_only = ON", "PRAGMA query_only = OFF").await;
+    goes_and_comes_back(&READ_ONLY).await;
+}
+
+#[tokio::test]
+async fn what_the_tables_never_got_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(folder.path(), Arc::new(NoHints), NOW_MS).unwrap();
+    store.record(vec![arrival(1), arrival(2), arrival(3)]).await.unwrap();
+    let leases = store.claim(2, 30_000, NOW_MS).await.unwrap().leases;
+    (READ_ONLY.take)(&store);
+    // Results are taken while the log may grow, because they cannot be had again.
+    let committed = store.commit(leases.iter().map(succeeded).collect()).await.unwrap();
+    assert_eq!(committed, [Committed::Written; 2]);
+    let filter = EventFilter { limit: 9, ..EventFilter::default() };
+    store.events(filter).await.unwrap();
+    assert!(store.stats().await.unwrap().failing.is_some());
+    drop(store);
+    let store = Sqlite::open(folder.path(), Arc::new(NoHints), NOW_MS + 1).unwrap();
+    let stats = store.stats().await.unwrap();
+    assert_eq!((stats.runs[&RunState::Succeeded], stats.runs[&RunState::Queued]), (2, 1));
+    assert_eq!((stats.dedupe_keys, stats.failing), (3, None));
 }
 
 #[tokio::test]
@@ -147,7 +194,7 @@ async fn an_owner_can_hand_in_its_result_late() {
     let store = Sqlite::open(folder.path(), Arc::new(NoHints), NOW_MS).unwrap();
     store.record(vec![arrival(1), arrival(2)]).await.unwrap();
     let leases = store.claim(2, 30_000, NOW_MS).await.unwrap().leases;
-    execute(&store, "PRAGMA query_only = ON").await;
+    (LOG.take)(&store);
     assert!(is_unavailable(&store.commit(vec![succeeded(&leases[0])]).await));
     let order = |run| Order {
         run,
@@ -157,8 +204,7 @@ async fn an_owner_can_hand_in_its_result_late() {
         now_ms: NOW_MS,
     };
     assert!(is_unavailable(&store.control(order(leases[1].run.id)).await));
-    assert!(is_unavailable(&store.reap(NOW_MS + 100_000).await));
-    execute(&store, "PRAGMA query_only = OFF").await;
+    (LOG.give)(&store);
     let committed = store.commit(vec![succeeded(&leases[0])]).await.unwrap();
     assert_eq!(committed, [Committed::Written]);
     let ordered = store.control(order(leases[1].run.id)).await.unwrap();

@@ -1,0 +1,185 @@
+//! What a frame of the log says: one line for each change of the tables, in the order in which they
+//! happened. The form is versioned by the log's file header; fields and kinds of version 1 never
+//! change, because a log may outlive the build that wrote it.
+
+use std::borrow::Cow;
+
+use postroom_core::event::Cause;
+use postroom_core::trigger::Start;
+use postroom_core::{Entry, Event, Run};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{body, corrupt, state_number};
+use crate::{Error, Transition};
+
+/// Sixteen bytes that name something.
+pub(super) type Name = [u8; 16];
+
+/// A de-duplication key and until when it counts, in milliseconds since 1970.
+pub(super) type Key = (Name, i64);
+
+/// One change of the tables.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Line<'a> {
+    /// An event arrived.
+    #[serde(borrow)]
+    Event(EventLine<'a>),
+    /// A run of the last event was started.
+    #[serde(borrow)]
+    Start(StartLine<'a>),
+    /// A run went from state to state.
+    #[serde(borrow)]
+    Move(MoveLine<'a>),
+    /// A definition is kept.
+    Define {
+        /// Its hash.
+        hash: Name,
+        /// The workflow's name.
+        name: &'a str,
+        /// It as JSON.
+        stored: &'a str,
+    },
+    /// A shared number is now this.
+    Count {
+        /// Its name.
+        key: &'a str,
+        /// Its value.
+        value: i64,
+        /// When it is forgotten.
+        until_ms: i64,
+    },
+}
+
+/// An event as a row of `events`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EventLine<'a> {
+    pub id: Name,
+    pub source: &'a str,
+    pub kind: &'a str,
+    pub time_ms: i64,
+    pub received_ms: i64,
+    pub correlation: &'a str,
+    pub subject: Option<&'a str>,
+    pub key: Option<&'a str>,
+    /// JSON.
+    pub cause: Option<Cow<'a, str>>,
+    /// How many runs it wanted to start.
+    pub routed: u32,
+    pub data: &'a str,
+    pub dedupe: Option<Key>,
+}
+
+/// A run as a row of `runs`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StartLine<'a> {
+    pub id: Name,
+    pub workflow: &'a str,
+    pub definition: Name,
+    pub state: u8,
+    pub created_ms: i64,
+    pub due_ms: Option<i64>,
+    pub finished_ms: Option<i64>,
+    pub gate: Option<(Name, u32)>,
+    pub body: Cow<'a, str>,
+    pub dedupe: Option<Key>,
+}
+
+/// What changes of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MoveLine<'a> {
+    pub id: Name,
+    /// The state its row had.
+    pub from: u8,
+    pub state: u8,
+    pub definition: Name,
+    pub due_ms: Option<i64>,
+    pub finished_ms: Option<i64>,
+    pub body: Cow<'a, str>,
+    /// The number of the journal row, and its entries as JSON.
+    pub journal: Option<(u32, Cow<'a, str>)>,
+}
+
+impl<'a> EventLine<'a> {
+    pub fn new(event: &'a Event, routed: usize, dedupe: Option<Key>) -> Result<Self, Error> {
+        let json = |cause: &Cause| serde_json::to_string(cause).map(Cow::Owned);
+        let cause = event.cause.as_ref().map(json).transpose();
+        Ok(Self {
+            id: event.id.0,
+            source: &event.source,
+            kind: &event.kind,
+            time_ms: event.time_ms,
+            received_ms: event.received_ms,
+            correlation: &event.correlation,
+            subject: event.subject.as_deref(),
+            key: event.key.as_deref(),
+            cause: cause.map_err(|error| corrupt("event cause", &error))?,
+            routed: u32::try_from(routed).unwrap_or(u32::MAX),
+            data: event.data.text(),
+            dedupe,
+        })
+    }
+}
+
+impl<'a> StartLine<'a> {
+    pub fn new(start: &'a Start, dedupe: Option<Key>) -> Result<Self, Error> {
+        let run = &start.run;
+        Ok(Self {
+            id: run.id.0,
+            workflow: &run.workflow,
+            definition: run.definition.0,
+            state: state_number(run.state),
+            created_ms: run.created_ms,
+            due_ms: run.due_ms,
+            finished_ms: run.finished_ms,
+            gate: start.concurrency.map(|(key, bound)| (key.0, bound)),
+            body: body(run)?.into(),
+            dedupe,
+        })
+    }
+}
+
+impl MoveLine<'_> {
+    pub fn new(run: &Run, from: u8, row: u32, entries: &[Entry]) -> Result<Self, Error> {
+        let journal = match entries {
+            [] => None,
+            entries => {
+                let text = serde_json::to_string(entries);
+                Some((row, text.map_err(|error| corrupt("journal entry", &error))?.into()))
+            }
+        };
+        Ok(Self {
+            id: run.id.0,
+            from,
+            state: state_number(run.state),
+            definition: run.definition.0,
+            due_ms: run.due_ms,
+            finished_ms: run.finished_ms,
+            body: body(run)?.into(),
+            journal,
+        })
+    }
+
+    /// The line of a transition; `rows` is how many journal rows the run has.
+    pub fn of(transition: &Transition, from: u8, rows: u32) -> Result<Self, Error> {
+        Self::new(&transition.run, from, rows + 1, &transition.entries)
+    }
+}
+
+/// Adds a line to a frame.
+pub(super) fn write(line: &Line<'_>, frame: &mut Vec<u8>) -> Result<(), Error> {
+    let start = std::mem::take(frame);
+    *frame = postcard::to_extend(line, start).map_err(|error| corrupt("log line", &error))?;
+    Ok(())
+}
+
+/// The lines of a frame's payload, in order.
+pub(super) fn read(mut payload: &[u8]) -> Result<Vec<Line<'_>>, Error> {
+    let mut lines = Vec::new();
+    while !payload.is_empty() {
+        let (line, rest) =
+            postcard::take_from_bytes(payload).map_err(|error| corrupt("log line", &error))?;
+        lines.push(line);
+        payload = rest;
+    }
+    Ok(lines)
+}
