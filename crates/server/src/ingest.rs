@@ -97,7 +97,8 @@ fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, Strin
     }
 }
 
-async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
+/// The whole body, within the bounds of the server.
+pub(crate) async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
     let limit = app.options.max_body_bytes;
     let collected =
         tokio::time::timeout(app.options.body_timeout, Limited::new(body, limit).collect());

@@ -4,10 +4,14 @@ mod answer;
 mod api;
 mod auth;
 mod events;
+mod extract;
 mod health;
 mod ingest;
 mod listen;
+mod route;
 mod runs;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::sync::Arc;

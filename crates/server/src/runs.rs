@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
 use postroom_core::run::{Reason, RunState};
 use postroom_core::{Problem, Run, RunId, problem};
 use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
@@ -13,37 +11,38 @@ use serde_json::{Value, json};
 
 use crate::App;
 use crate::answer::Refusal;
-use crate::api::{Parameters, Wish};
+use crate::extract::{Body, Parameters, Path, Wish};
+use crate::route::{Route, get, post};
 use crate::views::{List, RunPage, RunView};
 
 /// Runs that one bulk order touches; callers ask again until nothing is left.
 const BULK: usize = 1_000;
 
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/runs", get(list))
-        .route("/runs/{id}", get(show))
-        .route("/runs/{id}/cancel", post(cancel))
-        .route("/runs/{id}/redrive", post(redrive))
-        .route("/dead-letters", get(dead))
-        .route("/dead-letters/count", get(count))
-        .route("/dead-letters/redrive", post(redrive_all))
-        .route("/dead-letters/discard", post(discard_all))
-        .route("/dead-letters/{id}", get(show))
-        .route("/dead-letters/{id}/redrive", post(redrive))
-        .route("/dead-letters/{id}/discard", post(discard))
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        get("/runs", list),
+        get("/runs/{id}", show),
+        post("/runs/{id}/cancel", cancel),
+        post("/runs/{id}/redrive", redrive),
+        get("/dead-letters", dead),
+        get("/dead-letters/count", count),
+        post("/dead-letters/redrive", redrive_all),
+        post("/dead-letters/discard", discard_all),
+        get("/dead-letters/{id}", show),
+        post("/dead-letters/{id}/redrive", redrive),
+        post("/dead-letters/{id}/discard", discard),
+    ]
 }
 
 type Rows = Result<Json<List<RunView>>, Refusal>;
 
-async fn list(State(app): State<Arc<App>>, query: Query<Vec<(String, String)>>) -> Rows {
-    let mut parameters = Parameters::new(query)?;
+async fn list(State(app): State<Arc<App>>, mut parameters: Parameters) -> Rows {
     let state = parameters.take("state").map(|text| state(&text)).transpose()?;
     page(&app, parameters, state).await
 }
 
-async fn dead(State(app): State<Arc<App>>, query: Query<Vec<(String, String)>>) -> Rows {
-    page(&app, Parameters::new(query)?, Some(RunState::Dead)).await
+async fn dead(State(app): State<Arc<App>>, parameters: Parameters) -> Rows {
+    page(&app, parameters, Some(RunState::Dead)).await
 }
 
 fn state(text: &str) -> Result<RunState, Problem> {
@@ -70,65 +69,58 @@ async fn page(app: &App, mut parameters: Parameters, state: Option<RunState>) ->
     Ok(Json(List { data: page.rows.into_iter().map(view).collect(), next }))
 }
 
-fn parse(id: &str) -> Result<RunId, Problem> {
-    id.parse()
-        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
-}
-
-fn missing(id: &str) -> Problem {
+fn missing(id: RunId) -> Problem {
     Problem::new(&problem::NOT_FOUND, format!("there is no run {id}"))
 }
 
 async fn show(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Path(id): Path<RunId>,
 ) -> Result<Json<RunPage>, Refusal> {
-    let details = app.engine.run(parse(&id)?).await?;
-    Ok(Json(details.ok_or_else(|| missing(&id))?.into()))
+    let details = app.engine.run(id).await?;
+    Ok(Json(details.ok_or_else(|| missing(id))?.into()))
 }
 
 async fn cancel(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Path(id): Path<RunId>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
-    order(&app, &id, Command::Cancel, &Wish::read(&body)?, None).await
+    order(&app, id, Command::Cancel, &wish, None).await
 }
 
 async fn discard(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Path(id): Path<RunId>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
-    order(&app, &id, Command::Cancel, &Wish::read(&body)?, Some(RunState::Dead)).await
+    order(&app, id, Command::Cancel, &wish, Some(RunState::Dead)).await
 }
 
 async fn redrive(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Path(id): Path<RunId>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
-    let wish = Wish::read(&body)?;
     let mut definition = None;
     if wish.newest()? {
-        let details = app.engine.run(parse(&id)?).await?.ok_or_else(|| missing(&id))?;
+        let details = app.engine.run(id).await?.ok_or_else(|| missing(id))?;
         let newest = app.engine.newest(&details.run).await?;
         definition = Some(newest.map_err(|why| Problem::new(&problem::CONFLICT, why))?);
     }
-    order(&app, &id, Command::Redrive { definition }, &wish, None).await
+    order(&app, id, Command::Redrive { definition }, &wish, None).await
 }
 
 /// Carries an order out, if the run is in the state it is meant for.
 async fn order(
     app: &App,
-    id: &str,
+    run: RunId,
     command: Command,
     wish: &Wish,
     only: Option<RunState>,
 ) -> Result<Json<Run>, Refusal> {
-    let run = parse(id)?;
     if let Some(only) = only {
-        let details = app.engine.run(run).await?.ok_or_else(|| missing(id))?;
+        let details = app.engine.run(run).await?.ok_or_else(|| missing(run))?;
         if details.run.state != only {
             return Err(conflict(&details.run).into());
         }
@@ -136,7 +128,7 @@ async fn order(
     match app.engine.order(run, command, wish.actor(), wish.note.as_deref()).await? {
         Ordered::Done(run) => Ok(Json(*run)),
         Ordered::Refused(run) => Err(conflict(&run).into()),
-        Ordered::Missing => Err(missing(id).into()),
+        Ordered::Missing => Err(missing(run).into()),
     }
 }
 
@@ -153,9 +145,8 @@ fn conflict(run: &Run) -> Problem {
 
 async fn count(
     State(app): State<Arc<App>>,
-    query: Query<Vec<(String, String)>>,
+    mut parameters: Parameters,
 ) -> Result<Json<Value>, Refusal> {
-    let mut parameters = Parameters::new(query)?;
     let (workflow, code) = (parameters.take("workflow"), parameters.take("code"));
     parameters.finish()?;
     let selection = Selection { state: Some(RunState::Dead), workflow, code };
@@ -164,24 +155,23 @@ async fn count(
 
 async fn redrive_all(
     State(app): State<Arc<App>>,
-    body: Bytes,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    order_all(&app, Command::Redrive { definition: None }, &body).await
+    order_all(&app, Command::Redrive { definition: None }, &wish).await
 }
 
 async fn discard_all(
     State(app): State<Arc<App>>,
-    body: Bytes,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    order_all(&app, Command::Cancel, &body).await
+    order_all(&app, Command::Cancel, &wish).await
 }
 
 async fn order_all(
     app: &App,
     command: Command,
-    body: &[u8],
+    wish: &Wish,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    let wish = Wish::read(body)?;
     let newest = wish.newest()?;
     let limit = wish.limit.unwrap_or(BULK).clamp(1, BULK);
     let (workflow, code) = (wish.workflow.clone(), wish.code.clone());
