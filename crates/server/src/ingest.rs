@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -100,14 +100,15 @@ fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, Strin
 /// The whole body, within the bounds of the server.
 pub(crate) async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
     let limit = app.options.max_body_bytes;
+    // What is announced to be too large is not waited for.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
     let collected =
         tokio::time::timeout(app.options.body_timeout, Limited::new(body, limit).collect());
     match collected.await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {limit} bytes");
-            Err(Problem::new(&problem::BODY_TOO_LARGE, detail))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Ok(Err(error)) => {
             Err(Problem::new(&problem::BAD_JSON, format!("the body broke off: {error}")))
         }
@@ -117,4 +118,8 @@ pub(crate) async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
             Err(Problem::new(&problem::BODY_TIMEOUT, detail))
         }
     }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(&problem::BODY_TOO_LARGE, format!("the body is larger than {limit} bytes"))
 }
