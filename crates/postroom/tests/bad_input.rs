@@ -37,6 +37,12 @@ fn bodies_that_cannot_be_taken_are_refused_with_a_code() {
             400,
             "request/bad-envelope",
         ),
+        (b"{\"event\":\"a\\ud800\",\"payload\":{}}".to_vec(), 400, "request/bad-envelope"),
+        (
+            b"{\"event\":\"A\",\"payload\":{\"idempotencyKey\":\"\\udc00\"}}".to_vec(),
+            400,
+            "request/bad-envelope",
+        ),
         (long.into_bytes(), 400, "request/bad-envelope"),
         (deep(100).into_bytes(), 400, "request/too-deep"),
         (deep(5_000).into_bytes(), 400, "request/too-deep"),
@@ -141,6 +147,7 @@ fn configurations_that_mean_nothing_are_refused_with_their_place() {
     refused("queue:\n  nam: x\n", None, &["yaml:2:3", "config/unknown-key", "`name`"]);
     refused("queue:\n  name: ${NOT_SET_AT_ALL}\n", None, &["config/missing-env", "NOT_SET_AT_ALL"]);
     refused("queue:\n  name: a\n  name: b\n", None, &["yaml:3:3", "yaml/syntax"]);
+    refused("queue:\n  name: \"a\\ud800\"\n", None, &["yaml:2:9", "yaml/syntax", "surrogate"]);
     refused("queue:\n\tname: a\n", None, &["yaml/syntax"]);
     refused(
         "adapters:\n  - {name: a, provider: strip}\n",
@@ -175,6 +182,16 @@ fn workflows_that_cannot_run_are_refused_with_their_place() {
         ),
         (
             format!("  - id: a\n{echo}    with: {{ x: \"${{{{ event.data. }}}}\" }}\n"),
+            "expr/",
+            "own.yaml:7:",
+        ),
+        (
+            format!("  - id: a\n{echo}    with: {{ x: \"\\udfff\" }}\n"),
+            "yaml/syntax",
+            "own.yaml:7:",
+        ),
+        (
+            format!("  - id: a\n{echo}    with: {{ x: '${{{{ \"\\ud800\" }}}}' }}\n"),
             "expr/",
             "own.yaml:7:",
         ),
