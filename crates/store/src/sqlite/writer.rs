@@ -133,9 +133,13 @@ impl Writer {
         while let Some(group) = shared.inbox.take() {
             let started = Instant::now();
             let size = group.len() as u64;
+            let changes = self.connection.total_changes();
             let answers = match self.write(&group) {
                 Ok(applied) => {
-                    shared.failing.lock().take();
+                    // A group that came to nothing says nothing about the disk.
+                    if self.connection.total_changes() != changes {
+                        shared.failing.lock().take();
+                    }
                     self.settle(group, applied)
                 }
                 Err(error) => self.fall_back(group, &error),
