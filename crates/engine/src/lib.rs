@@ -144,6 +144,8 @@ impl Engine {
         self.inner.tasks.spawn(dispatch::run(inner));
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(janitor::run(inner));
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(janitor::probe(inner));
     }
 
     /// Takes nothing new, lets what is at work come to an end for at most `grace`, and leaves the
