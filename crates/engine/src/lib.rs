@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
-pub use orders::{BulkProgress, Selection};
+pub use orders::{Bulk, BulkProgress, Selection};
 pub use outbound::Transport;
 pub use project::{Connection, Project, Retention, Settings};
 pub use query::{EventDetails, RunDetails};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use postroom_core::{Problem, problem};
+use postroom_core::{Problem, RunId, problem};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -126,38 +126,49 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for Body<T> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
-/// The body of an order.
+/// The body of an order about one run.
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Wish {
     /// Why, in the person's words.
     pub note: Option<String>,
     /// Who, if the caller knows better than "api".
     pub actor: Option<String>,
-    /// `same` or `newest`: which version of the workflow a redrive goes on with.
-    pub version: Option<String>,
-    /// Which runs, in a bulk order.
-    pub workflow: Option<String>,
-    /// Which runs, in a bulk order.
-    pub code: Option<String>,
-    /// How many runs at the most, in a bulk order.
-    pub limit: Option<usize>,
+    /// Which version of the workflow a redrive goes on with; the same unless said.
+    pub version: Option<Version>,
 }
 
-impl Wish {
-    pub fn actor(&self) -> &str {
-        self.actor.as_deref().unwrap_or("api")
-    }
+/// The body of an order about all dead letters of a selection.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BulkWish {
+    /// Why, in the person's words.
+    pub note: Option<String>,
+    /// Who, if the caller knows better than "api".
+    pub actor: Option<String>,
+    /// Which version of its workflow each redrive goes on with; the same unless said.
+    pub version: Option<Version>,
+    /// Those of this workflow.
+    pub workflow: Option<String>,
+    /// Those whose last failure has this code.
+    pub code: Option<String>,
+    /// Runs at the most.
+    pub limit: Option<usize>,
+    /// The `next` of the answer before.
+    pub cursor: Option<RunId>,
+}
 
-    /// Whether the newest version of the workflow is wanted.
-    pub fn newest(&self) -> Result<bool, Problem> {
-        match self.version.as_deref() {
-            None | Some("same") => Ok(false),
-            Some("newest") => Ok(true),
-            Some(other) => {
-                let detail = format!("`version` is `{other}`, but must be `same` or `newest`");
-                Err(Problem::new(&problem::BAD_BODY, detail))
-            }
-        }
-    }
+/// Which version of its workflow a run goes on with.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Version {
+    /// The one it started with.
+    Same,
+    /// The one the project has now.
+    Newest,
+}
+
+/// Who orders, unless said.
+pub(crate) fn actor(said: Option<&str>) -> &str {
+    said.unwrap_or("api")
 }

@@ -6,16 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use postroom_core::run::{Reason, RunState};
 use postroom_core::{Problem, Run, RunId, problem};
-use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
+use postroom_engine::{Bulk, BulkProgress, Command, Ordered, RunFilter, Selection};
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::answer::Refusal;
-use crate::extract::{Body, Parameters, Path, Wish};
+use crate::extract::{Body, BulkWish, Parameters, Path, Version, Wish, actor};
 use crate::route::{Route, get, post};
 use crate::views::{List, RunPage, RunView};
 
-/// Runs that one bulk order touches; callers ask again until nothing is left.
+/// Runs that one bulk order touches at the most; callers go on at `next` until there is none.
 const BULK: usize = 1_000;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -103,7 +103,7 @@ async fn redrive(
     Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
     let mut definition = None;
-    if wish.newest()? {
+    if wish.version == Some(Version::Newest) {
         let details = app.engine.run(id).await?.ok_or_else(|| missing(id))?;
         let newest = app.engine.newest(&details.run).await?;
         definition = Some(newest.map_err(|why| Problem::new(&problem::CONFLICT, why))?);
@@ -125,7 +125,8 @@ async fn order(
             return Err(conflict(&details.run).into());
         }
     }
-    match app.engine.order(run, command, wish.actor(), wish.note.as_deref()).await? {
+    match app.engine.order(run, command, actor(wish.actor.as_deref()), wish.note.as_deref()).await?
+    {
         Ordered::Done(run) => Ok(Json(*run)),
         Ordered::Refused(run) => Err(conflict(&run).into()),
         Ordered::Missing => Err(missing(run).into()),
@@ -155,14 +156,14 @@ async fn count(
 
 async fn redrive_all(
     State(app): State<Arc<App>>,
-    Body(wish): Body<Wish>,
+    Body(wish): Body<BulkWish>,
 ) -> Result<Json<BulkProgress>, Refusal> {
     order_all(&app, Command::Redrive { definition: None }, &wish).await
 }
 
 async fn discard_all(
     State(app): State<Arc<App>>,
-    Body(wish): Body<Wish>,
+    Body(wish): Body<BulkWish>,
 ) -> Result<Json<BulkProgress>, Refusal> {
     order_all(&app, Command::Cancel, &wish).await
 }
@@ -170,14 +171,23 @@ async fn discard_all(
 async fn order_all(
     app: &App,
     command: Command,
-    wish: &Wish,
+    wish: &BulkWish,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    let newest = wish.newest()?;
-    let limit = wish.limit.unwrap_or(BULK).clamp(1, BULK);
+    let limit = wish.limit.unwrap_or(BULK);
+    if !(1..=BULK).contains(&limit) {
+        let detail = format!("`limit` is {limit}, but must lie between 1 and {BULK}");
+        return Err(Problem::new(&problem::BAD_BODY, detail).into());
+    }
     let (workflow, code) = (wish.workflow.clone(), wish.code.clone());
     let selection = Selection { state: Some(RunState::Dead), workflow, code };
-    let note = wish.note.as_deref();
-    let progress =
-        app.engine.order_all(&selection, command, newest, wish.actor(), note, limit).await?;
-    Ok(Json(progress))
+    let bulk = Bulk {
+        selection: &selection,
+        command,
+        newest: wish.version == Some(Version::Newest),
+        actor: actor(wish.actor.as_deref()),
+        note: wish.note.as_deref(),
+        before: wish.cursor,
+        limit,
+    };
+    Ok(Json(app.engine.order_all(bulk).await?))
 }
