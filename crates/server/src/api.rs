@@ -3,29 +3,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Json, Router, middleware};
 use serde::Serialize;
 
 use crate::answer::Refusal;
-use crate::route::{Route, get};
-use crate::{App, auth, events, runs};
+use crate::route::{Route, Token, get};
+use crate::{App, events, runs};
 
-/// Every route of the API, below `/api/v1`.
+/// Every route of the API.
 pub(crate) fn table() -> Vec<Route> {
     let own = vec![
-        get("/workflows", workflows),
-        get("/adapters", adapters),
-        get("/connections", connections),
-        get("/stats", stats),
+        get("/workflows", workflows)
+            .does("listWorkflows", "The workflows of the project.")
+            .answers(200, "WorkflowList", "All of them."),
+        get("/adapters", adapters)
+            .does("listAdapters", "The adapters that workflows may use.")
+            .answers(200, "AdapterList", "All of them."),
+        get("/connections", connections)
+            .does("listConnections", "The accounts at providers, without credentials.")
+            .answers(200, "ConnectionList", "All of them."),
+        get("/stats", stats)
+            .does("stats", "Counts of the store.")
+            .answers(200, "Stats", "As they are now.")
+            .stored(),
     ];
-    [events::routes(), runs::routes(), own].into_iter().flatten().collect()
-}
-
-pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    let mount = |router: Router<_>, route: Route| router.route(route.path, route.handler);
-    let router = table().into_iter().fold(Router::new(), mount);
-    router.layer(middleware::from_fn_with_state(Arc::clone(app), auth::admin))
+    let routes = [events::routes(), runs::routes(), own].into_iter().flatten();
+    routes.map(|route| route.below("/api/v1").token(Token::Admin)).collect()
 }
 
 #[derive(Serialize)]

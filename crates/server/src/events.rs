@@ -16,7 +16,32 @@ use crate::route::{Route, get, post};
 use crate::views::{EventPage, EventView, List};
 
 pub(crate) fn routes() -> Vec<Route> {
-    vec![get("/events", list), get("/events/{id}", show), post("/events/{id}/replay", replay)]
+    vec![
+        get("/events", list)
+            .does("listEvents", "Events, newest first, without their data.")
+            .query(&[
+                ("type", "Name", "Only of this type."),
+                ("source", "Name", "Only of this source."),
+                ("correlation", "Name", "Only with this correlation id."),
+                ("unrouted", "Flag", "Only those that started no run."),
+                ("cursor", "EventId", "The `next` of the page before."),
+                ("limit", "Limit", "Rows at the most."),
+            ])
+            .answers(200, "EventList", "One page.")
+            .stored(),
+        get("/events/{id}", show)
+            .does("getEvent", "An event, its runs, and the workflows that it came near.")
+            .of("EventId")
+            .answers(200, "Event", "The event.")
+            .stored(),
+        post("/events/{id}/replay", replay)
+            .does("replayEvent", "Sends an event through the workflows as they are now.")
+            .of("EventId")
+            .order("Nothing")
+            .answers(202, "Replayed", "The new event is on disk.")
+            .refuses(&[&problem::OVERLOADED, &problem::SHUTTING_DOWN])
+            .stored(),
+    ]
 }
 
 async fn list(

@@ -3,30 +3,57 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use postroom_core::{Problem, problem};
 use postroom_engine::Source;
 use postroom_engine::source::{MISSING, Takes, Unfit};
 use tracing::{debug, info};
 
-use crate::App;
 use crate::answer::Refusal;
+use crate::route::{Route, Token, post};
+use crate::{App, Options};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Mounts a source at its path.
-pub(crate) fn route(source: &Arc<Source>) -> Router<Arc<App>> {
+/// The route of a source.
+pub(crate) fn route(source: &Arc<Source>, options: &Options) -> Route {
     let mounted = Arc::clone(source);
     let handler = move |State(app): State<Arc<App>>, request: Request| async move {
         take(&app, &mounted, request).await
     };
-    Router::new().route(&source.path, post(handler))
+    let route = post(source.path.clone(), handler)
+        .header(options.correlation_header.clone(), "The correlation id; made up unless given.")
+        .answers(202, "Accepted", "The event is on disk.")
+        .refuses(&[&problem::SHUTTING_DOWN])
+        .stored();
+    let name = &source.name;
+    match &source.takes {
+        Takes::Envelope { token } => {
+            let about = "The key by which a repetition is recognised, unless the payload has one.";
+            let route = route
+                .does(format!("send_{name}"), "Takes an event in.")
+                .header("idempotency-key".to_owned(), about)
+                .event("Envelope")
+                .answers(400, "Missing", "The envelope has no event or no payload.");
+            match token {
+                None => route,
+                Some(_) => route.token(Token::Source).refuses(&[&problem::SOURCE_OFF]),
+            }
+        }
+        Takes::Webhook { adapter, .. } => route
+            .does(format!("send_{name}"), format!("Takes a webhook of {} in.", adapter.title))
+            .event("Webhook")
+            .refuses(&[
+                &problem::SIGNATURE_MISSING,
+                &problem::SIGNATURE_WRONG,
+                &problem::SIGNATURE_STALE,
+                &problem::SOURCE_OFF,
+            ]),
+    }
 }
 
 async fn take(app: &App, source: &Source, request: Request) -> Response {

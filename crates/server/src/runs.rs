@@ -12,26 +12,59 @@ use serde_json::{Value, json};
 use crate::App;
 use crate::answer::Refusal;
 use crate::extract::{Body, BulkWish, Parameters, Path, Version, Wish, actor};
-use crate::route::{Route, get, post};
+use crate::route::{Query, Route, get, post};
 use crate::views::{List, RunPage, RunView};
 
 /// Runs that one bulk order touches at the most; callers go on at `next` until there is none.
 const BULK: usize = 1_000;
 
+const STATE: Query = ("state", "RunState", "Only in this state.");
+const WORKFLOW: Query = ("workflow", "Name", "Only of this workflow.");
+const EVENT: Query = ("event", "EventId", "Only of this event.");
+const CODE: Query = ("code", "Name", "Only those whose last failure has this code.");
+const CURSOR: Query = ("cursor", "RunId", "The `next` of the page before.");
+const LIMIT: Query = ("limit", "Limit", "Rows at the most.");
+
 pub(crate) fn routes() -> Vec<Route> {
-    vec![
-        get("/runs", list),
-        get("/runs/{id}", show),
-        post("/runs/{id}/cancel", cancel),
-        post("/runs/{id}/redrive", redrive),
-        get("/dead-letters", dead),
-        get("/dead-letters/count", count),
-        post("/dead-letters/redrive", redrive_all),
-        post("/dead-letters/discard", discard_all),
-        get("/dead-letters/{id}", show),
-        post("/dead-letters/{id}/redrive", redrive),
-        post("/dead-letters/{id}/discard", discard),
+    let list = get("/runs", list)
+        .does("listRuns", "Runs, newest first.")
+        .query(&[STATE, WORKFLOW, EVENT, CODE, CURSOR, LIMIT])
+        .answers(200, "RunList", "One page.")
+        .stored();
+    let dead = get("/dead-letters", dead)
+        .does("listDeadLetters", "Runs that wait for a person, newest first.")
+        .query(&[WORKFLOW, EVENT, CODE, CURSOR, LIMIT])
+        .answers(200, "RunList", "One page.")
+        .stored();
+    let count = get("/dead-letters/count", count)
+        .does("countDeadLetters", "How many runs wait for a person.")
+        .query(&[WORKFLOW, CODE])
+        .answers(200, "Count", "As it is now.")
+        .stored();
+    let show_run = get("/runs/{id}", show).does("getRun", "A run with its journal.");
+    let show_dead = get("/dead-letters/{id}", show).does("getDeadLetter", "The same as for a run.");
+    let shows = [show_run, show_dead]
+        .map(|route| route.of("RunId").answers(200, "RunPage", "The run.").stored());
+    let orders = [
+        post("/runs/{id}/cancel", cancel).does("cancelRun", "Ends a run."),
+        post("/runs/{id}/redrive", redrive)
+            .does("redriveRun", "Sends a run out again from the step that failed."),
+        post("/dead-letters/{id}/redrive", redrive)
+            .does("redriveDeadLetter", "The same as for a run."),
+        post("/dead-letters/{id}/discard", discard)
+            .does("discardDeadLetter", "Ends a dead letter for good."),
     ]
+    .map(|route| route.of("RunId").order("Wish").answers(200, "Run", "The run as it is now."))
+    .map(|route| route.refuses(&[&problem::CONFLICT]).stored());
+    let bulk = [
+        post("/dead-letters/redrive", redrive_all)
+            .does("redriveDeadLetters", "Sends the dead letters of a selection out again."),
+        post("/dead-letters/discard", discard_all)
+            .does("discardDeadLetters", "Ends the dead letters of a selection for good."),
+    ]
+    .map(|route| route.order("BulkWish").answers(200, "BulkProgress", "What was done."))
+    .map(Route::stored);
+    [list, dead, count].into_iter().chain(shows).chain(orders).chain(bulk).collect()
 }
 
 type Rows = Result<Json<List<RunView>>, Refusal>;
