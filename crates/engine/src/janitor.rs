@@ -1,8 +1,9 @@
-//! What has to be looked after now and then: runs whose owner was lost, and what may be forgotten.
+//! What has to be looked after now and then: runs whose owner was lost, what may be forgotten, and
+//! a store that cannot write.
 
 use std::sync::Arc;
 
-use postroom_store::Retention;
+use postroom_store::{Count, Retention};
 use tracing::{info, warn};
 
 use crate::Inner;
@@ -47,4 +48,40 @@ async fn forget(inner: &Inner) {
             Err(error) => return warn!(%error, "cannot remove what may be forgotten"),
         }
     }
+}
+
+/// How long after a write that failed another is tried, if nobody else writes.
+const PROBE_MS: i64 = 1_000;
+
+/// Tells when the store cannot write, and tries it until it can: whether events are taken would
+/// otherwise be known only once somebody sends one, which nobody does while we are not ready.
+pub(crate) async fn probe(inner: Arc<Inner>) {
+    let mut failing = false;
+    loop {
+        let next_ms = inner.clock.now_ms() + PROBE_MS;
+        tokio::select! {
+            () = inner.stopping.cancelled() => return,
+            () = inner.clock.sleep_until(next_ms) => {}
+        }
+        let stats = inner.store.stats().await;
+        if let Some(why) = stats.ok().and_then(|stats| stats.failing) {
+            if !failing {
+                warn!(why, "the store cannot write; it is tried every second");
+            }
+            failing = true;
+            if !writes(&inner).await {
+                continue;
+            }
+        }
+        if std::mem::take(&mut failing) {
+            info!("the store writes again");
+        }
+    }
+}
+
+/// Writes the smallest thing there is: a number that is forgotten at once.
+async fn writes(inner: &Inner) -> bool {
+    let now_ms = inner.clock.now_ms();
+    let count = Count { key: "probe".to_owned(), add: 1, at_most: None, until_ms: now_ms };
+    inner.store.counters(vec![count], now_ms).await.is_ok()
 }

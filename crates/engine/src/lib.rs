@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
-pub use orders::{BulkProgress, Selection};
+pub use orders::{Bulk, BulkProgress, Selection};
 pub use outbound::Transport;
 pub use project::{Connection, Project, Retention, Settings};
 pub use query::{EventDetails, RunDetails};
@@ -145,6 +145,8 @@ impl Engine {
         self.inner.tasks.spawn(dispatch::run(inner));
         let inner = Arc::clone(&self.inner);
         self.inner.tasks.spawn(janitor::run(inner));
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(janitor::probe(inner));
     }
 
     /// Takes nothing new, lets what is at work come to an end for at most `grace`, and leaves the

@@ -18,6 +18,25 @@ pub struct Selection {
     pub code: Option<String>,
 }
 
+/// An order about all runs of a selection.
+#[derive(Debug, Clone, Copy)]
+pub struct Bulk<'a> {
+    /// Which runs.
+    pub selection: &'a Selection,
+    /// What to do.
+    pub command: Command,
+    /// A redrive goes on with the newest definition.
+    pub newest: bool,
+    /// Who wants it.
+    pub actor: &'a str,
+    /// Why, in that person's words.
+    pub note: Option<&'a str>,
+    /// Only runs before this one, newest first: where the order before this one ended.
+    pub before: Option<RunId>,
+    /// Runs at the most.
+    pub limit: usize,
+}
+
 /// How far a bulk order has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct BulkProgress {
@@ -25,6 +44,9 @@ pub struct BulkProgress {
     pub done: u64,
     /// Runs whose state did not allow it by then.
     pub refused: u64,
+    /// Where to go on; absent once every run of the selection was visited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<RunId>,
 }
 
 /// Runs looked up at once.
@@ -74,51 +96,58 @@ impl Engine {
         }
     }
 
-    /// Carries out a person's word about up to `limit` of the selected runs. With `newest`, a
-    /// redrive goes on with the newest definition. Call again until it reports nothing.
+    /// Carries out a person's word about the selected runs, newest first, up to its limit. An order
+    /// that goes on at `next` visits no run twice, also one that died again meanwhile.
     ///
     /// # Errors
-    /// The store's; what was carried out stays.
-    pub async fn order_all(
+    /// The store's, if it failed before anything was done; later, the progress so far says where
+    /// to go on.
+    pub async fn order_all(&self, bulk: Bulk<'_>) -> Result<BulkProgress, Error> {
+        let mut progress = BulkProgress { next: bulk.before, ..BulkProgress::default() };
+        match self.order_page_by_page(&bulk, &mut progress).await {
+            Err(error) if progress.done + progress.refused == 0 => Err(error),
+            _ => Ok(progress),
+        }
+    }
+
+    async fn order_page_by_page(
         &self,
-        selection: &Selection,
-        command: Command,
-        newest: bool,
-        actor: &str,
-        note: Option<&str>,
-        limit: usize,
-    ) -> Result<BulkProgress, Error> {
-        let mut progress = BulkProgress::default();
-        let mut filter = selection.filter();
-        while usize::try_from(progress.done + progress.refused).is_ok_and(|n| n < limit) {
-            filter.limit = PAGE;
+        bulk: &Bulk<'_>,
+        progress: &mut BulkProgress,
+    ) -> Result<(), Error> {
+        let mut filter = bulk.selection.filter();
+        let mut left = bulk.limit;
+        while left > 0 {
+            filter.limit = PAGE.min(left);
+            filter.before = progress.next;
             let page = self.inner.store.runs(filter.clone()).await?;
-            let Some((last, _)) = page.rows.last() else { break };
-            filter.before = Some(last.id);
+            left = left.saturating_sub(page.rows.len());
             for (run, _) in page.rows {
-                let command = match command {
-                    Command::Redrive { .. } if newest => match self.newest(&run).await? {
-                        Ok(hash) => Command::Redrive { definition: Some(hash) },
-                        Err(_) => {
-                            progress.refused += 1;
-                            continue;
-                        }
-                    },
-                    command => command,
-                };
-                match self.order(run.id, command, actor, note).await? {
-                    Ordered::Done(_) => progress.done += 1,
-                    _ => progress.refused += 1,
+                match self.order_one(bulk, &run).await? {
+                    true => progress.done += 1,
+                    false => progress.refused += 1,
                 }
-                if usize::try_from(progress.done + progress.refused).is_ok_and(|n| n >= limit) {
-                    return Ok(progress);
-                }
+                progress.next = Some(run.id);
             }
             if !page.more {
+                progress.next = None;
                 break;
             }
         }
-        Ok(progress)
+        Ok(())
+    }
+
+    /// Carries a bulk order out on one of its runs, if the run allows it.
+    async fn order_one(&self, bulk: &Bulk<'_>, run: &Run) -> Result<bool, Error> {
+        let mut command = bulk.command;
+        if let Command::Redrive { definition } = &mut command
+            && bulk.newest
+        {
+            let Ok(hash) = self.newest(run).await? else { return Ok(false) };
+            *definition = Some(hash);
+        }
+        let ordered = self.order(run.id, command, bulk.actor, bulk.note).await?;
+        Ok(matches!(ordered, Ordered::Done(_)))
     }
 
     /// How many runs a selection has now, counted up to `at_most`.

@@ -126,7 +126,7 @@ impl Source {
             return Err(Unfit::Missing);
         };
         let wrong = |what: &str| Problem::new(&problem::BAD_ENVELOPE, what.to_owned());
-        let kind = JsonView::from_raw(event).as_str();
+        let kind = name("`event`", JsonView::from_raw(event))?;
         let kind = kind.ok_or_else(|| wrong("`event` must be text, for example \"ORDER_PAID\""))?;
         let view = JsonView::from_raw(payload);
         if !payload.get().starts_with('{') {
@@ -134,8 +134,9 @@ impl Source {
         }
         let key = match view.get("idempotencyKey") {
             Some(key) => {
-                let text = key.as_str().map(Cow::into_owned).filter(|text| !text.is_empty());
-                Some(text.ok_or_else(|| wrong("`payload.idempotencyKey` must be text"))?)
+                let text = name("`payload.idempotencyKey`", key)?.filter(|text| !text.is_empty());
+                let text = text.ok_or_else(|| wrong("`payload.idempotencyKey` must be text"))?;
+                Some(text.into_owned())
             }
             None => header(headers, "idempotency-key"),
         };
@@ -179,6 +180,12 @@ impl Source {
         let described = webhook
             .describe(headers, &data)
             .map_err(|failure| Problem::new(&problem::BAD_ENVELOPE, failure.message))?;
+        for (what, text) in [("type", Some(&described.kind)), ("id", described.id.as_ref())] {
+            // What an expression read of half a character.
+            if text.is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
+                return Err(halved(&format!("the webhook's {what}")).into());
+            }
+        }
         Ok(Arriving {
             source: self.name.clone(),
             kind: described.kind,
@@ -189,6 +196,22 @@ impl Source {
             time_ms: described.time_ms,
         })
     }
+}
+
+/// The text of a string; `None` for other kinds. Reading turns `\ud800`, half of a character, into
+/// U+FFFD, under which different names would be the same one.
+fn name<'a>(what: &str, view: JsonView<'a>) -> Result<Option<Cow<'a, str>>, Problem> {
+    match view.as_str() {
+        Some(Cow::Owned(_)) if serde_json::from_str::<String>(view.raw()).is_err() => {
+            Err(halved(what))
+        }
+        text => Ok(text),
+    }
+}
+
+fn halved(what: &str) -> Problem {
+    let detail = format!("{what} holds half of a character (a surrogate without its partner)");
+    Problem::new(&problem::BAD_ENVELOPE, detail)
 }
 
 fn header(headers: &[(String, String)], name: &str) -> Option<String> {
@@ -242,4 +265,44 @@ fn deep(text: &str, offset: usize) -> Problem {
     let detail =
         format!("line {line} column {column} opens level {}, {MAX_DEPTH} are taken", MAX_DEPTH + 1);
     Problem::new(&problem::TOO_DEEP, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Arriving, Unfit> {
+        let takes = Takes::Envelope { token: None };
+        let source = Source { name: "ingest".into(), path: "/".into(), takes };
+        source.envelope(&[], body.as_bytes())
+    }
+
+    #[test]
+    fn half_a_character_is_no_part_of_a_name() {
+        for half in
+            [r"\ud800", r"\uDBFF", r"\udc00x", r"\ud83d\ud83d", r"a\ud800\n", r"\uD83D\\ude00"]
+        {
+            for (body, field) in [
+                (format!(r#"{{"event":"{half}","payload":{{}}}}"#), "`event`"),
+                (
+                    format!(r#"{{"event":"A","payload":{{"idempotencyKey":"{half}"}}}}"#),
+                    "`payload.idempotencyKey`",
+                ),
+            ] {
+                let Err(Unfit::Problem(problem)) = read(&body) else { panic!("taken: {body}") };
+                assert_eq!(problem.kind, &problem::BAD_ENVELOPE, "{body}");
+                assert!(problem.detail.starts_with(field), "{problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn whole_characters_in_names_and_anything_in_a_payload_are_taken() {
+        let payload = r#"{"x\ud800":"\ud800","idempotencyKey":"\u00e9\ufffd"}"#;
+        let body = format!(r#"{{"event":"\ud83d\ude00\u0041","payload":{payload}}}"#);
+        let arriving = read(&body).unwrap();
+        assert_eq!(arriving.kind, "\u{1f600}A");
+        assert_eq!(arriving.key.as_deref(), Some("\u{e9}\u{fffd}"));
+        assert_eq!(arriving.data.text(), payload);
+    }
 }

@@ -133,8 +133,8 @@ impl Opened {
             metrics_need_token: self.config.metrics_need_token,
             ..Options::default()
         };
-        let (engine, sources) = (self.engine.clone(), self.sources.clone());
-        (postroom_server::router(engine, sources, tokens, options.clone()), options)
+        let engine = self.engine.clone();
+        (postroom_server::router(engine, &self.sources, tokens, options.clone()), options)
     }
 }
 

@@ -37,6 +37,12 @@ fn bodies_that_cannot_be_taken_are_refused_with_a_code() {
             400,
             "request/bad-envelope",
         ),
+        (b"{\"event\":\"a\\ud800\",\"payload\":{}}".to_vec(), 400, "request/bad-envelope"),
+        (
+            b"{\"event\":\"A\",\"payload\":{\"idempotencyKey\":\"\\udc00\"}}".to_vec(),
+            400,
+            "request/bad-envelope",
+        ),
         (long.into_bytes(), 400, "request/bad-envelope"),
         (deep(100).into_bytes(), 400, "request/too-deep"),
         (deep(5_000).into_bytes(), 400, "request/too-deep"),
@@ -79,6 +85,26 @@ fn a_body_over_the_limit_is_refused_whole() {
 }
 
 #[test]
+fn a_body_announced_to_be_too_large_is_not_waited_for() {
+    let (_project, server) = Project::new("server:\n  maxBodyBytes: 1024\n").start_kept();
+    let bearer = format!("authorization: Bearer {}\r\n", server.token);
+    for (path, header) in [
+        (PATH, ""),
+        (PATH, "expect: 100-continue\r\n"),
+        ("/api/v1/dead-letters/discard", bearer.as_str()),
+    ] {
+        // Of the body not one byte is sent.
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\n{header}content-length: 1025\r\n\r\n");
+        let answer = server.client.raw(head.as_bytes()).expect("an answer");
+        let detail = answer.problem(413, "request/body-too-large");
+        assert_eq!(detail, "the body is larger than 1024 bytes");
+        assert_eq!(answer.header("connection"), Some("close"), "{path}");
+    }
+    assert_eq!(server.post(r#"{"event":"A","payload":{}}"#).status, 202);
+}
+
+#[test]
 fn queries_paths_and_ids_are_checked() {
     let (_project, server) = Project::new("").start_kept();
     for (path, status, code) in [
@@ -86,6 +112,9 @@ fn queries_paths_and_ids_are_checked() {
         ("/runs?state=deadd", 400, "request/bad-query"),
         ("/runs?limit=0", 400, "request/bad-query"),
         ("/runs?cursor=nope", 400, "request/bad-query"),
+        ("/runs?workflow=%ff", 400, "request/bad-query"),
+        ("/events/%ff", 400, "request/bad-query"),
+        ("/runs/%ff", 400, "request/bad-query"),
         ("/events/evt_1", 400, "request/bad-query"),
         ("/events/evt_01a20b12762970008 59dd258b8bed787", 400, "request/bad-query"),
         ("/runs/run_00000000000000000000000000000000", 404, "api/not-found"),
@@ -118,6 +147,7 @@ fn configurations_that_mean_nothing_are_refused_with_their_place() {
     refused("queue:\n  nam: x\n", None, &["yaml:2:3", "config/unknown-key", "`name`"]);
     refused("queue:\n  name: ${NOT_SET_AT_ALL}\n", None, &["config/missing-env", "NOT_SET_AT_ALL"]);
     refused("queue:\n  name: a\n  name: b\n", None, &["yaml:3:3", "yaml/syntax"]);
+    refused("queue:\n  name: \"a\\ud800\"\n", None, &["yaml:2:9", "yaml/syntax", "surrogate"]);
     refused("queue:\n\tname: a\n", None, &["yaml/syntax"]);
     refused(
         "adapters:\n  - {name: a, provider: strip}\n",
@@ -152,6 +182,16 @@ fn workflows_that_cannot_run_are_refused_with_their_place() {
         ),
         (
             format!("  - id: a\n{echo}    with: {{ x: \"${{{{ event.data. }}}}\" }}\n"),
+            "expr/",
+            "own.yaml:7:",
+        ),
+        (
+            format!("  - id: a\n{echo}    with: {{ x: \"\\udfff\" }}\n"),
+            "yaml/syntax",
+            "own.yaml:7:",
+        ),
+        (
+            format!("  - id: a\n{echo}    with: {{ x: '${{{{ \"\\ud800\" }}}}' }}\n"),
             "expr/",
             "own.yaml:7:",
         ),

@@ -273,7 +273,8 @@ fn dead_letters_are_redriven_by_workflow_and_code() {
     assert_eq!(server.read(&format!("/dead-letters/count?{by_code}"))["count"], 3);
     let wish = r#"{"workflow": "order", "code": "http/422", "limit": 2}"#;
     let progress = ordered(&server, "/dead-letters/redrive", wish);
-    assert_eq!(progress, json!({"done": 2, "refused": 0}));
+    assert_eq!((&progress["done"], &progress["refused"]), (&json!(2), &json!(0)));
+    assert!(progress["next"].is_string(), "{progress}");
     for run in server.read("/runs?state=dead")["data"].as_array().expect("runs") {
         assert_eq!(run["redrives"], 0, "{run:#}");
     }
@@ -291,6 +292,34 @@ fn dead_letters_are_redriven_by_workflow_and_code() {
     keys.sort();
     assert_eq!(keys, ["order:A-1:post#1", "order:A-2:post#1", "order:A-5:post#1"]);
     assert_eq!(server.read("/dead-letters/count")["count"], 1);
+}
+
+#[test]
+fn a_bulk_order_that_goes_on_visits_each_run_once_though_it_dies_again() {
+    let ledger = Ledger::start();
+    let (_project, server) = started(&ledger, "attempts: 1");
+    ledger.double.fault("/orders", 1_000, &Fault::Instead(Ledger::refusal(422, "no")));
+    let dead = |id: &str| server.run(&order(&server, id), &["dead"]);
+    let runs: Vec<Value> = ["A-1", "A-2", "A-3", "A-4", "A-5"].map(dead).into();
+    let mut cursor = Value::Null;
+    for (done, redriven) in [(2, 2), (2, 4), (1, 5)] {
+        let wish = json!({"code": "http/422", "limit": 2, "cursor": cursor}).to_string();
+        let progress = ordered(&server, "/dead-letters/redrive", &wish);
+        assert_eq!((&progress["done"], &progress["refused"]), (&json!(done), &json!(0)));
+        cursor = progress["next"].clone();
+        // They die again before the order goes on, and would be selected again.
+        ledger.double.wait_for(5 + redriven);
+        runs.iter().for_each(|run| drop(server.run_by_id(id(run), &["dead"])));
+        assert_eq!(server.read("/dead-letters/count")["count"], 5);
+    }
+    assert_eq!(cursor, Value::Null);
+    for run in &runs {
+        assert_eq!(server.run_by_id(id(run), &["dead"])["redrives"], 1);
+    }
+    for (field, value) in [("limit", json!(0)), ("limit", json!(1_001)), ("cursor", json!("x"))] {
+        let wish = json!({ field: value }).to_string();
+        server.api("POST", "/dead-letters/redrive", &wish).problem(400, "request/bad-body");
+    }
 }
 
 #[test]

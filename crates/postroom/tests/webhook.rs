@@ -111,6 +111,10 @@ fn a_signed_body_that_cannot_be_used_is_the_senders_fault() {
         let answer = deliver(&server, &signature(SECRET, unix_seconds(), body), body);
         assert_eq!(answer.status, 400, "{body:?}: {}", answer.text());
     }
+    for body in [r#"{"id":"evt_9\ud800","type":"a"}"#, r#"{"id":"evt_9","type":"a\udc00"}"#] {
+        let answer = deliver(&server, &signature(SECRET, unix_seconds(), body), body);
+        answer.problem(400, "request/bad-envelope");
+    }
     let deep = format!("{{\"type\":\"a\",\"x\":{}{}}}", "[".repeat(100), "]".repeat(100));
     let answer = deliver(&server, &signature(SECRET, unix_seconds(), &deep), &deep);
     answer.problem(400, "request/too-deep");

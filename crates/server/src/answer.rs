@@ -44,6 +44,10 @@ impl IntoResponse for Refusal {
         if matches!(problem.kind.status, 429 | 503) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        if matches!(problem.kind.status, 408 | 413) {
+            // The rest of the body is not read, so nothing can follow on this connection.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if problem.kind.status == 401 {
             let bearer = HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, bearer);

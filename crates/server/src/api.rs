@@ -3,127 +3,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
-use axum::routing::get;
-use axum::{Json, Router, middleware};
-use postroom_core::{Problem, problem};
-use serde::{Deserialize, Serialize};
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
 
 use crate::answer::Refusal;
-use crate::{App, auth, events, runs};
+use crate::route::{Route, Token, get};
+use crate::{App, events, runs};
 
-/// The most rows of a page.
-const MAX_LIMIT: usize = 500;
-
-pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
-        .merge(events::routes())
-        .merge(runs::routes())
-        .route("/workflows", get(workflows))
-        .route("/adapters", get(adapters))
-        .route("/connections", get(connections))
-        .route("/stats", get(stats))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), auth::admin))
-}
-
-/// Query parameters, each of which a handler has to know.
-pub(crate) struct Parameters(BTreeMap<String, String>);
-
-impl Parameters {
-    /// Takes them apart.
-    ///
-    /// # Errors
-    /// A parameter that stands twice.
-    pub fn new(query: Query<Vec<(String, String)>>) -> Result<Self, Problem> {
-        let mut parameters = BTreeMap::new();
-        for (name, value) in query.0 {
-            if parameters.contains_key(&name) {
-                let detail = format!("`{name}` stands twice");
-                return Err(Problem::new(&problem::BAD_QUERY, detail));
-            }
-            parameters.insert(name, value);
-        }
-        Ok(Self(parameters))
-    }
-
-    pub fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name).filter(|value| !value.is_empty())
-    }
-
-    /// A parameter that is more than text.
-    pub fn parse<T: std::str::FromStr>(&mut self, name: &str) -> Result<Option<T>, Problem>
-    where
-        T::Err: std::fmt::Display,
-    {
-        let parsed = self.take(name).map(|text| text.parse::<T>()).transpose();
-        parsed.map_err(|why| Problem::new(&problem::BAD_QUERY, format!("`{name}`: {why}")))
-    }
-
-    /// How many rows are wanted: 50 unless said, 500 at the most.
-    pub fn limit(&mut self) -> Result<usize, Problem> {
-        let limit = self.parse::<usize>("limit")?.unwrap_or(50);
-        if (1..=MAX_LIMIT).contains(&limit) {
-            return Ok(limit);
-        }
-        let detail = format!("`limit` is {limit}, but must lie between 1 and {MAX_LIMIT}");
-        Err(Problem::new(&problem::BAD_QUERY, detail))
-    }
-
-    /// Refuses what nobody asked for: a filter with a slip in it would select everything.
-    pub fn finish(self) -> Result<(), Problem> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => {
-                let detail = format!("there is no parameter `{name}` here");
-                Err(Problem::new(&problem::BAD_QUERY, detail))
-            }
-        }
-    }
-}
-
-/// A body that may be left out.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Wish {
-    /// Why, in the person's words.
-    pub note: Option<String>,
-    /// Who, if the caller knows better than "api".
-    pub actor: Option<String>,
-    /// `same` or `newest`: which version of the workflow a redrive goes on with.
-    pub version: Option<String>,
-    /// Which runs, in a bulk order.
-    pub workflow: Option<String>,
-    /// Which runs, in a bulk order.
-    pub code: Option<String>,
-    /// How many runs at the most, in a bulk order.
-    pub limit: Option<usize>,
-}
-
-impl Wish {
-    /// Reads the body; none at all wishes nothing in particular.
-    pub fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        serde_json::from_slice(body)
-            .map_err(|error| Problem::new(&problem::BAD_JSON, error.to_string()))
-    }
-
-    pub fn actor(&self) -> &str {
-        self.actor.as_deref().unwrap_or("api")
-    }
-
-    /// Whether the newest version of the workflow is wanted.
-    pub fn newest(&self) -> Result<bool, Problem> {
-        match self.version.as_deref() {
-            None | Some("same") => Ok(false),
-            Some("newest") => Ok(true),
-            Some(other) => {
-                let detail = format!("`version` is `{other}`, but must be `same` or `newest`");
-                Err(Problem::new(&problem::BAD_ENVELOPE, detail))
-            }
-        }
-    }
+/// Every route of the API.
+pub(crate) fn table() -> Vec<Route> {
+    let own = vec![
+        get("/workflows", workflows)
+            .does("listWorkflows", "The workflows of the project.")
+            .answers(200, "WorkflowList", "All of them."),
+        get("/adapters", adapters)
+            .does("listAdapters", "The adapters that workflows may use.")
+            .answers(200, "AdapterList", "All of them."),
+        get("/connections", connections)
+            .does("listConnections", "The accounts at providers, without credentials.")
+            .answers(200, "ConnectionList", "All of them."),
+        get("/stats", stats)
+            .does("stats", "Counts of the store.")
+            .answers(200, "Stats", "As they are now.")
+            .stored(),
+    ];
+    let routes = [events::routes(), runs::routes(), own].into_iter().flatten();
+    routes.map(|route| route.below("/api/v1").token(Token::Admin)).collect()
 }
 
 #[derive(Serialize)]

@@ -2,31 +2,52 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::Json;
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use postroom_core::{EventId, Problem, problem};
 use postroom_engine::EventFilter;
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::answer::Refusal;
-use crate::api::Parameters;
+use crate::extract::{Body, Nothing, Parameters, Path};
+use crate::route::{Route, get, post};
 use crate::views::{EventPage, EventView, List};
 
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/events", get(list))
-        .route("/events/{id}", get(show))
-        .route("/events/{id}/replay", post(replay))
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        get("/events", list)
+            .does("listEvents", "Events, newest first, without their data.")
+            .query(&[
+                ("type", "Name", "Only of this type."),
+                ("source", "Name", "Only of this source."),
+                ("correlation", "Name", "Only with this correlation id."),
+                ("unrouted", "Flag", "Only those that started no run."),
+                ("cursor", "EventId", "The `next` of the page before."),
+                ("limit", "Limit", "Rows at the most."),
+            ])
+            .answers(200, "EventList", "One page.")
+            .stored(),
+        get("/events/{id}", show)
+            .does("getEvent", "An event, its runs, and the workflows that it came near.")
+            .of("EventId")
+            .answers(200, "Event", "The event.")
+            .stored(),
+        post("/events/{id}/replay", replay)
+            .does("replayEvent", "Sends an event through the workflows as they are now.")
+            .of("EventId")
+            .order("Nothing")
+            .answers(202, "Replayed", "The new event is on disk.")
+            .refuses(&[&problem::OVERLOADED, &problem::SHUTTING_DOWN])
+            .stored(),
+    ]
 }
 
 async fn list(
     State(app): State<Arc<App>>,
-    query: Query<Vec<(String, String)>>,
+    mut parameters: Parameters,
 ) -> Result<Json<List<EventView>>, Refusal> {
-    let mut parameters = Parameters::new(query)?;
     let filter = EventFilter {
         kind: parameters.take("type"),
         source: parameters.take("source"),
@@ -41,28 +62,24 @@ async fn list(
     Ok(Json(List { data: page.rows.into_iter().map(EventView::from).collect(), next }))
 }
 
-fn parse(id: &str) -> Result<EventId, Problem> {
-    id.parse()
-        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
-}
-
-fn missing(id: &str) -> Problem {
+fn missing(id: EventId) -> Problem {
     Problem::new(&problem::NOT_FOUND, format!("there is no event {id}"))
 }
 
 async fn show(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Path(id): Path<EventId>,
 ) -> Result<Json<EventPage>, Refusal> {
-    let details = app.engine.event(parse(&id)?).await?;
-    Ok(Json(details.ok_or_else(|| missing(&id))?.into()))
+    let details = app.engine.event(id).await?;
+    Ok(Json(details.ok_or_else(|| missing(id))?.into()))
 }
 
 async fn replay(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Path(id): Path<EventId>,
+    Body(Nothing {}): Body<Nothing>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let accepted = app.engine.replay(parse(&id)?).await?.ok_or_else(|| missing(&id))?;
+    let accepted = app.engine.replay(id).await?.ok_or_else(|| missing(id))?;
     let body = json!({
         "event": accepted.event,
         "correlationId": accepted.correlation,

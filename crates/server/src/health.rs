@@ -3,47 +3,69 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use postroom_core::run::RunState;
+use postroom_core::{Problem, problem};
 
 use crate::answer::Refusal;
-use crate::{AdminToken, App};
+use crate::route::{Route, Token, get};
+use crate::{App, Options};
+
+/// The media type of metrics.
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What is there beside sources and API, as far as it is not turned off.
+pub(crate) fn routes(options: &Options) -> Vec<Route> {
+    let overview = get("/", overview)
+        .does("overview", "A page that says what is where.")
+        .says("text/html; charset=utf-8", "The page.")
+        .stored();
+    let mut routes = vec![overview];
+    if options.health {
+        let alive = get("/healthz", alive)
+            .does("alive", "Whether the process lives.")
+            .says("text/plain; charset=utf-8", "It does.");
+        let ready = get("/readyz", ready)
+            .does("ready", "Whether events can be written down.")
+            .says("text/plain; charset=utf-8", "They can.")
+            .refuses(&[&problem::SHUTTING_DOWN])
+            .stored();
+        routes.extend([alive, ready]);
+    }
+    if let Some(path) = &options.metrics_path {
+        let metrics = get(path.clone(), metrics)
+            .does("metrics", "Every metric.")
+            .says(METRICS, "OpenMetrics text.")
+            .stored();
+        let token = if options.metrics_need_token { Token::Admin } else { Token::None };
+        routes.push(metrics.token(token));
+    }
+    routes
+}
 
 /// 200 as long as the process answers at all.
 pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// 200 if events can be written down, else 503 with the reason.
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let failing = match app.engine.stats().await {
-        Ok(stats) => stats.failing,
-        Err(error) => Some(error.to_string()),
-    };
-    match failing {
-        _ if app.engine.stopping() => not_ready("the server is stopping"),
-        Some(why) => not_ready(&why),
-        None => "ready\n".into_response(),
+/// 200 if events can be written down, else why not.
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Refusal> {
+    let failing = app.engine.stats().await?.failing;
+    if app.engine.stopping() {
+        let problem = Problem::new(&problem::SHUTTING_DOWN, "the server is stopping");
+        return Err(Refusal(problem));
     }
-}
-
-fn not_ready(why: &str) -> Response {
-    let retry = [(header::RETRY_AFTER, "5")];
-    (StatusCode::SERVICE_UNAVAILABLE, retry, format!("not ready: {why}\n")).into_response()
+    match failing {
+        Some(why) => Err(Refusal(Problem::new(&problem::UNAVAILABLE, why))),
+        None => Ok("ready\n"),
+    }
 }
 
 /// Every metric in the OpenMetrics text format.
-pub(crate) async fn metrics(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    if app.options.metrics_need_token {
-        AdminToken::check(&app.tokens, &headers)?;
-    }
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
     let text = app.engine.signals().render(app.engine.stats().await?);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    Ok(([(header::CONTENT_TYPE, METRICS)], text).into_response())
 }
 
 /// A first page that says what is where. Holds counts, no data of events.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use postroom_core::{Problem, problem};
@@ -17,19 +15,48 @@ use postroom_engine::source::{MISSING, Takes, Unfit};
 use serde::Serialize;
 use tracing::{debug, info};
 
-use crate::App;
 use crate::answer::Refusal;
+use crate::route::{Route, Token, post};
+use crate::{App, Options};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Mounts a source at its path.
-pub(crate) fn route(source: &Arc<Source>) -> Router<Arc<App>> {
+/// The route of a source.
+pub(crate) fn route(source: &Arc<Source>, options: &Options) -> Route {
     let mounted = Arc::clone(source);
     let handler = move |State(app): State<Arc<App>>, request: Request| async move {
         take(&app, &mounted, request).await
     };
-    Router::new().route(&source.path, post(handler))
+    let route = post(source.path.clone(), handler)
+        .header(options.correlation_header.clone(), "The correlation id; made up unless given.")
+        .answers(202, "Accepted", "The event is on disk.")
+        .refuses(&[&problem::SHUTTING_DOWN])
+        .stored();
+    let name = &source.name;
+    match &source.takes {
+        Takes::Envelope { token } => {
+            let about = "The key by which a repetition is recognised, unless the payload has one.";
+            let route = route
+                .does(format!("send_{name}"), "Takes an event in.")
+                .header("idempotency-key".to_owned(), about)
+                .event("Envelope")
+                .answers(400, "Missing", "The envelope has no event or no payload.");
+            match token {
+                None => route,
+                Some(_) => route.token(Token::Source).refuses(&[&problem::SOURCE_OFF]),
+            }
+        }
+        Takes::Webhook { adapter, .. } => route
+            .does(format!("send_{name}"), format!("Takes a webhook of {} in.", adapter.title))
+            .event("Webhook")
+            .refuses(&[
+                &problem::SIGNATURE_MISSING,
+                &problem::SIGNATURE_WRONG,
+                &problem::SIGNATURE_STALE,
+                &problem::SOURCE_OFF,
+            ]),
+    }
 }
 
 async fn take(app: &App, source: &Source, request: Request) -> Response {
@@ -104,16 +131,18 @@ fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, Strin
     }
 }
 
-async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
+/// The whole body, within the bounds of the server.
+pub(crate) async fn collect(app: &App, body: Body) -> Result<Bytes, Problem> {
     let limit = app.options.max_body_bytes;
+    // What is announced to be too large is not waited for.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
     let collected =
         tokio::time::timeout(app.options.body_timeout, whole(Limited::new(body, limit)));
     match collected.await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {limit} bytes");
-            Err(Problem::new(&problem::BODY_TOO_LARGE, detail))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Ok(Err(error)) => {
             Err(Problem::new(&problem::BAD_JSON, format!("the body broke off: {error}")))
         }
@@ -144,4 +173,8 @@ async fn whole(mut body: Limited<Body>) -> Result<Bytes, axum::BoxError> {
         return Ok(all.freeze());
     }
     Ok(first)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(&problem::BODY_TOO_LARGE, format!("the body is larger than {limit} bytes"))
 }

@@ -4,19 +4,26 @@ mod answer;
 mod api;
 mod auth;
 mod events;
+mod extract;
 mod health;
 mod ingest;
 mod listen;
+mod openapi;
+mod route;
 mod runs;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::HeaderName;
-use axum::routing::get;
+use axum::{Router, middleware};
+use bytes::Bytes;
 use postroom_engine::{Engine, Source};
+
+use route::{Route, Token, get};
 
 pub use auth::AdminToken;
 pub use listen::{Listening, serve};
@@ -62,33 +69,45 @@ struct App {
     options: Options,
     correlation_header: HeaderName,
     tokens: Vec<AdminToken>,
-    sources: Vec<Arc<Source>>,
+    /// The OpenAPI document.
+    document: Bytes,
 }
 
 /// The routes of a server.
 pub fn router(
     engine: Engine,
-    sources: Vec<Arc<Source>>,
+    sources: &[Arc<Source>],
     tokens: Vec<AdminToken>,
     options: Options,
 ) -> Router {
+    let routes = table(sources, &options);
+    let document = openapi::document(&routes).to_string().into();
     let name = options.correlation_header.as_bytes();
     // The configuration lets no other name through.
     let correlation_header = HeaderName::from_bytes(name).unwrap_or(CORRELATION_HEADER);
-    let app = Arc::new(App { engine, options, correlation_header, tokens, sources });
-    let mut router = Router::new()
-        .nest("/api/v1", api::routes(&app))
-        .route("/", get(health::overview))
-        .fallback(answer::no_such_path);
-    if app.options.health {
-        router = router.route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
-    }
-    if let Some(path) = &app.options.metrics_path {
-        router = router.route(path, get(health::metrics));
-    }
-    for source in &app.sources {
-        router = router.merge(ingest::route(source));
+    let app = Arc::new(App { engine, options, correlation_header, tokens, document });
+    let admin = middleware::from_fn_with_state(Arc::clone(&app), auth::admin);
+    let mut router = Router::new().fallback(answer::no_such_path);
+    for route in routes {
+        let handler = match route.about.token {
+            Token::Admin => route.handler.layer(admin.clone()),
+            // A source asks for its token itself.
+            Token::Source | Token::None => route.handler,
+        };
+        router = router.route(&route.path, handler);
     }
     // Holds for the routes that are there by now.
     router.method_not_allowed_fallback(answer::no_such_method).with_state(app)
+}
+
+/// Every route, that of the document about all of them included.
+fn table(sources: &[Arc<Source>], options: &Options) -> Vec<Route> {
+    let sources = sources.iter().map(|source| ingest::route(source, options));
+    let mut routes: Vec<Route> = sources.chain(health::routes(options)).collect();
+    routes.extend(api::table());
+    let document = get("/api/openapi.json", openapi::serve)
+        .does("openapi", "This document.")
+        .answers(200, "Document", "An OpenAPI document.");
+    routes.push(document);
+    routes
 }

@@ -2,48 +2,80 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
 use postroom_core::run::{Reason, RunState};
 use postroom_core::{Problem, Run, RunId, problem};
-use postroom_engine::{BulkProgress, Command, Ordered, RunFilter, Selection};
+use postroom_engine::{Bulk, BulkProgress, Command, Ordered, RunFilter, Selection};
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::answer::Refusal;
-use crate::api::{Parameters, Wish};
+use crate::extract::{Body, BulkWish, Parameters, Path, Version, Wish, actor};
+use crate::route::{Query, Route, get, post};
 use crate::views::{List, RunPage, RunView};
 
-/// Runs that one bulk order touches; callers ask again until nothing is left.
+/// Runs that one bulk order touches at the most; callers go on at `next` until there is none.
 const BULK: usize = 1_000;
 
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/runs", get(list))
-        .route("/runs/{id}", get(show))
-        .route("/runs/{id}/cancel", post(cancel))
-        .route("/runs/{id}/redrive", post(redrive))
-        .route("/dead-letters", get(dead))
-        .route("/dead-letters/count", get(count))
-        .route("/dead-letters/redrive", post(redrive_all))
-        .route("/dead-letters/discard", post(discard_all))
-        .route("/dead-letters/{id}", get(show))
-        .route("/dead-letters/{id}/redrive", post(redrive))
-        .route("/dead-letters/{id}/discard", post(discard))
+const STATE: Query = ("state", "RunState", "Only in this state.");
+const WORKFLOW: Query = ("workflow", "Name", "Only of this workflow.");
+const EVENT: Query = ("event", "EventId", "Only of this event.");
+const CODE: Query = ("code", "Name", "Only those whose last failure has this code.");
+const CURSOR: Query = ("cursor", "RunId", "The `next` of the page before.");
+const LIMIT: Query = ("limit", "Limit", "Rows at the most.");
+
+pub(crate) fn routes() -> Vec<Route> {
+    let list = get("/runs", list)
+        .does("listRuns", "Runs, newest first.")
+        .query(&[STATE, WORKFLOW, EVENT, CODE, CURSOR, LIMIT])
+        .answers(200, "RunList", "One page.")
+        .stored();
+    let dead = get("/dead-letters", dead)
+        .does("listDeadLetters", "Runs that wait for a person, newest first.")
+        .query(&[WORKFLOW, EVENT, CODE, CURSOR, LIMIT])
+        .answers(200, "RunList", "One page.")
+        .stored();
+    let count = get("/dead-letters/count", count)
+        .does("countDeadLetters", "How many runs wait for a person.")
+        .query(&[WORKFLOW, CODE])
+        .answers(200, "Count", "As it is now.")
+        .stored();
+    let show_run = get("/runs/{id}", show).does("getRun", "A run with its journal.");
+    let show_dead = get("/dead-letters/{id}", show).does("getDeadLetter", "The same as for a run.");
+    let shows = [show_run, show_dead]
+        .map(|route| route.of("RunId").answers(200, "RunPage", "The run.").stored());
+    let orders = [
+        post("/runs/{id}/cancel", cancel).does("cancelRun", "Ends a run."),
+        post("/runs/{id}/redrive", redrive)
+            .does("redriveRun", "Sends a run out again from the step that failed."),
+        post("/dead-letters/{id}/redrive", redrive)
+            .does("redriveDeadLetter", "The same as for a run."),
+        post("/dead-letters/{id}/discard", discard)
+            .does("discardDeadLetter", "Ends a dead letter for good."),
+    ]
+    .map(|route| route.of("RunId").order("Wish").answers(200, "Run", "The run as it is now."))
+    .map(|route| route.refuses(&[&problem::CONFLICT]).stored());
+    let bulk = [
+        post("/dead-letters/redrive", redrive_all)
+            .does("redriveDeadLetters", "Sends the dead letters of a selection out again."),
+        post("/dead-letters/discard", discard_all)
+            .does("discardDeadLetters", "Ends the dead letters of a selection for good."),
+    ]
+    .map(|route| route.order("BulkWish").answers(200, "BulkProgress", "What was done."))
+    .map(Route::stored);
+    [list, dead, count].into_iter().chain(shows).chain(orders).chain(bulk).collect()
 }
 
 type Rows = Result<Json<List<RunView>>, Refusal>;
 
-async fn list(State(app): State<Arc<App>>, query: Query<Vec<(String, String)>>) -> Rows {
-    let mut parameters = Parameters::new(query)?;
+async fn list(State(app): State<Arc<App>>, mut parameters: Parameters) -> Rows {
     let state = parameters.take("state").map(|text| state(&text)).transpose()?;
     page(&app, parameters, state).await
 }
 
-async fn dead(State(app): State<Arc<App>>, query: Query<Vec<(String, String)>>) -> Rows {
-    page(&app, Parameters::new(query)?, Some(RunState::Dead)).await
+async fn dead(State(app): State<Arc<App>>, parameters: Parameters) -> Rows {
+    page(&app, parameters, Some(RunState::Dead)).await
 }
 
 fn state(text: &str) -> Result<RunState, Problem> {
@@ -70,73 +102,67 @@ async fn page(app: &App, mut parameters: Parameters, state: Option<RunState>) ->
     Ok(Json(List { data: page.rows.into_iter().map(view).collect(), next }))
 }
 
-fn parse(id: &str) -> Result<RunId, Problem> {
-    id.parse()
-        .map_err(|bad: postroom_core::id::BadId| Problem::new(&problem::BAD_QUERY, bad.to_string()))
-}
-
-fn missing(id: &str) -> Problem {
+fn missing(id: RunId) -> Problem {
     Problem::new(&problem::NOT_FOUND, format!("there is no run {id}"))
 }
 
 async fn show(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Path(id): Path<RunId>,
 ) -> Result<Json<RunPage>, Refusal> {
-    let details = app.engine.run(parse(&id)?).await?;
-    Ok(Json(details.ok_or_else(|| missing(&id))?.into()))
+    let details = app.engine.run(id).await?;
+    Ok(Json(details.ok_or_else(|| missing(id))?.into()))
 }
 
 async fn cancel(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Path(id): Path<RunId>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
-    order(&app, &id, Command::Cancel, &Wish::read(&body)?, None).await
+    order(&app, id, Command::Cancel, &wish, None).await
 }
 
 async fn discard(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Path(id): Path<RunId>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
-    order(&app, &id, Command::Cancel, &Wish::read(&body)?, Some(RunState::Dead)).await
+    order(&app, id, Command::Cancel, &wish, Some(RunState::Dead)).await
 }
 
 async fn redrive(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    body: Bytes,
+    Path(id): Path<RunId>,
+    Body(wish): Body<Wish>,
 ) -> Result<Json<Run>, Refusal> {
-    let wish = Wish::read(&body)?;
     let mut definition = None;
-    if wish.newest()? {
-        let details = app.engine.run(parse(&id)?).await?.ok_or_else(|| missing(&id))?;
+    if wish.version == Some(Version::Newest) {
+        let details = app.engine.run(id).await?.ok_or_else(|| missing(id))?;
         let newest = app.engine.newest(&details.run).await?;
         definition = Some(newest.map_err(|why| Problem::new(&problem::CONFLICT, why))?);
     }
-    order(&app, &id, Command::Redrive { definition }, &wish, None).await
+    order(&app, id, Command::Redrive { definition }, &wish, None).await
 }
 
 /// Carries an order out, if the run is in the state it is meant for.
 async fn order(
     app: &App,
-    id: &str,
+    run: RunId,
     command: Command,
     wish: &Wish,
     only: Option<RunState>,
 ) -> Result<Json<Run>, Refusal> {
-    let run = parse(id)?;
     if let Some(only) = only {
-        let details = app.engine.run(run).await?.ok_or_else(|| missing(id))?;
+        let details = app.engine.run(run).await?.ok_or_else(|| missing(run))?;
         if details.run.state != only {
             return Err(conflict(&details.run).into());
         }
     }
-    match app.engine.order(run, command, wish.actor(), wish.note.as_deref()).await? {
+    match app.engine.order(run, command, actor(wish.actor.as_deref()), wish.note.as_deref()).await?
+    {
         Ordered::Done(run) => Ok(Json(*run)),
         Ordered::Refused(run) => Err(conflict(&run).into()),
-        Ordered::Missing => Err(missing(id).into()),
+        Ordered::Missing => Err(missing(run).into()),
     }
 }
 
@@ -153,9 +179,8 @@ fn conflict(run: &Run) -> Problem {
 
 async fn count(
     State(app): State<Arc<App>>,
-    query: Query<Vec<(String, String)>>,
+    mut parameters: Parameters,
 ) -> Result<Json<Value>, Refusal> {
-    let mut parameters = Parameters::new(query)?;
     let (workflow, code) = (parameters.take("workflow"), parameters.take("code"));
     parameters.finish()?;
     let selection = Selection { state: Some(RunState::Dead), workflow, code };
@@ -164,30 +189,38 @@ async fn count(
 
 async fn redrive_all(
     State(app): State<Arc<App>>,
-    body: Bytes,
+    Body(wish): Body<BulkWish>,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    order_all(&app, Command::Redrive { definition: None }, &body).await
+    order_all(&app, Command::Redrive { definition: None }, &wish).await
 }
 
 async fn discard_all(
     State(app): State<Arc<App>>,
-    body: Bytes,
+    Body(wish): Body<BulkWish>,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    order_all(&app, Command::Cancel, &body).await
+    order_all(&app, Command::Cancel, &wish).await
 }
 
 async fn order_all(
     app: &App,
     command: Command,
-    body: &[u8],
+    wish: &BulkWish,
 ) -> Result<Json<BulkProgress>, Refusal> {
-    let wish = Wish::read(body)?;
-    let newest = wish.newest()?;
-    let limit = wish.limit.unwrap_or(BULK).clamp(1, BULK);
+    let limit = wish.limit.unwrap_or(BULK);
+    if !(1..=BULK).contains(&limit) {
+        let detail = format!("`limit` is {limit}, but must lie between 1 and {BULK}");
+        return Err(Problem::new(&problem::BAD_BODY, detail).into());
+    }
     let (workflow, code) = (wish.workflow.clone(), wish.code.clone());
     let selection = Selection { state: Some(RunState::Dead), workflow, code };
-    let note = wish.note.as_deref();
-    let progress =
-        app.engine.order_all(&selection, command, newest, wish.actor(), note, limit).await?;
-    Ok(Json(progress))
+    let bulk = Bulk {
+        selection: &selection,
+        command,
+        newest: wish.version == Some(Version::Newest),
+        actor: actor(wish.actor.as_deref()),
+        note: wish.note.as_deref(),
+        before: wish.cursor,
+        limit,
+    };
+    Ok(Json(app.engine.order_all(bulk).await?))
 }

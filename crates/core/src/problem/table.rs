@@ -188,6 +188,15 @@ pub static BAD_ENVELOPE: Kind = kind(
      object. Nothing was stored.",
 );
 
+/// A field of the body is wrong.
+pub static BAD_BODY: Kind = kind(
+    "request/bad-body",
+    400,
+    "a field of the body is wrong",
+    "The body of an order is JSON, but holds a field that is not known here or a value that \
+     cannot be used; the message names it. Nothing was done.",
+);
+
 /// The body is too large.
 pub static BODY_TOO_LARGE: Kind = kind(
     "request/body-too-large",
@@ -217,7 +226,7 @@ pub static BAD_QUERY: Kind = kind(
     "request/bad-query",
     400,
     "a query parameter is wrong",
-    "A filter, limit or cursor of the request cannot be used; the message names it.",
+    "A filter, limit, cursor or id of the request cannot be used; the message names it.",
 );
 
 /// A token is needed.
@@ -374,6 +383,7 @@ pub static ALL: &[&Kind] = &[
     &NOT_UTF8,
     &TOO_DEEP,
     &BAD_ENVELOPE,
+    &BAD_BODY,
     &BODY_TOO_LARGE,
     &BODY_TIMEOUT,
     &UNSUPPORTED_MEDIA,

@@ -51,7 +51,7 @@ impl Reader<'_, '_> {
             && path.len() <= 200
             && path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
         let taken = ["/", "/healthz", "/readyz", "/api/webhooks/ingest"].contains(&path)
-            || path.starts_with("/api/v1")
+            || ["/api/v1", "/api/openapi.json"].iter().any(|ours| path.starts_with(ours))
             || self.config.metrics.as_deref() == Some(path)
             || self.config.sources.iter().any(|source| source.path == path);
         if !fits {

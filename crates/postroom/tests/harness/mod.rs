@@ -5,6 +5,7 @@
 #![allow(unused_imports, reason = "no single test program needs all of the harness")]
 
 pub mod client;
+pub mod contract;
 pub mod double;
 pub mod ledger;
 pub mod lines;
@@ -16,6 +17,7 @@ mod wire;
 use std::time::Duration;
 
 pub use client::{Answer, Client};
+pub use contract::Contract;
 pub use double::{Double, Fault, Received, Reply};
 pub use ledger::Ledger;
 pub use lines::Lines;

@@ -146,6 +146,16 @@ impl Server {
         assert!(status.is_ok_and(|status| status.success()), "cannot signal");
     }
 
+    /// Bounds the size that files may grow to from now on, in bytes: with 0 nothing can be
+    /// written any more. Only for a project that has `file_blocks`.
+    #[track_caller]
+    pub fn bound_files(&self, bytes: Option<u64>) {
+        let bytes = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let (pid, bound) = (self.pid().to_string(), format!("--fsize={bytes}:unlimited"));
+        let status = Command::new("prlimit").args(["--pid", &pid, &bound]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit cannot set the bound");
+    }
+
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
         self.log.wait_for_end();

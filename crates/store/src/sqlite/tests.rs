@@ -11,11 +11,20 @@ use postroom_core::{DefinitionHash, Event, EventId, Json, Run, RunId};
 
 use super::Sqlite;
 use crate::{
-    Arrival, Command, Committed, Error, EventFilter, Lease, Order, Ordered, Recorded, Store,
-    Transition, Wake,
+    Arrival, Command, Committed, Error, EventFilter, Lease, Order, Ordered, Recorded, Retention,
+    Store, Transition, Wake,
 };
 
 const NOW_MS: i64 = 1_800_000_000_000;
+
+const KEEP: Retention = Retention {
+    ended_count: None,
+    dead_count: None,
+    ended_before_ms: None,
+    dead_before_ms: None,
+    events_before_ms: None,
+    limit: 10,
+};
 
 struct NoHints;
 
@@ -129,6 +138,9 @@ async fn goes_and_comes_back(fault: &Fault) {
     let (one, two) =
         tokio::join!(store.record(vec![arrival(500)]), store.record(vec![arrival(501)]));
     assert!(is_unavailable(&one) && is_unavailable(&two));
+    // What writes nothing proves nothing.
+    let _ = store.prune(KEEP, NOW_MS).await;
+    assert!(store.stats().await.unwrap().failing.is_some());
     // Handing out goes on.
     assert_eq!(store.claim(1, 30_000, NOW_MS).await.unwrap().leases.len(), 1);
 

@@ -268,10 +268,7 @@ impl Writer {
             return (answers, false);
         }
         let (more, due) = match self.write(&group) {
-            Ok((seq, applied)) => {
-                self.shared.failing.lock().take();
-                self.settle(seq, group, applied)
-            }
+            Ok((seq, applied)) => self.settle(seq, group, applied),
             Err(error) => self.fall_back(group, &error),
         };
         answers.extend(more);
@@ -298,6 +295,8 @@ impl Writer {
             self.shared.log.lock().next() - 1
         } else {
             let seq = self.shared.log.lock().append(&frame)?;
+            // A group that came to nothing would say nothing about the disk.
+            self.shared.failing.lock().take();
             self.shared.backlog.push(Task::Frame((seq, frame)));
             seq
         };
