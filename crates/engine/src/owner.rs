@@ -143,6 +143,8 @@ impl Owner {
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
+                // What happens first is told first, the same way every time.
+                biased;
                 Some(ended) = attempts.next() => effects = self.ended(ended),
                 Some(note) = next_note(&mut notes) => {
                     if self.note(*note).await.is_err() {

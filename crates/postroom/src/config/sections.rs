@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub workflows: String,
     /// The folder of own adapters, relative to the configuration.
     pub adapters: String,
+    /// The folder of tests, relative to the configuration.
+    pub tests: String,
     /// Provider endpoints to mount.
     pub sources: Vec<SourceEntry>,
     /// Providers whose built-in workflow comes along.
@@ -113,6 +115,7 @@ pub(crate) fn read(
         data: "data".to_owned(),
         workflows: "workflows".to_owned(),
         adapters: "adapters".to_owned(),
+        tests: "tests".to_owned(),
         sources: Vec::new(),
         builtin: Vec::new(),
         connections: Vec::new(),
@@ -387,6 +390,9 @@ impl Reader<'_, '_> {
         }
         if let Some(path) = self.text(&mut fields, "adapters") {
             self.config.adapters = path;
+        }
+        if let Some(path) = self.text(&mut fields, "tests") {
+            self.config.tests = path;
         }
         fields.finish(self.source);
     }
