@@ -46,7 +46,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
 }
 
 /// Room for as many runs as may be claimed ahead, at least one; `None` once stopping.
-pub(crate) async fn room(inner: &Inner) -> Option<Vec<owner::Place>> {
+async fn room(inner: &Inner) -> Option<Vec<owner::Place>> {
     let first = async {
         let ahead = Arc::clone(&inner.ahead).acquire_owned().await.ok()?;
         let slot = Arc::clone(&inner.slots).acquire_owned().await.ok()?;

@@ -15,10 +15,11 @@ use postroom_core::trigger::Verdict;
 use postroom_core::{Entry, Event, EventId, Run, Workflow};
 use postroom_expr::Limits;
 use postroom_store::{RunFilter, Store};
+use tokio::sync::Semaphore;
 
 use crate::project::Settings;
 use crate::secrets::{Secret, Secrets};
-use crate::{Arriving, Bell, Engine, Inner, Parts, Project, dispatch, owner};
+use crate::{Arriving, Bell, Engine, Inner, Parts, Project, owner};
 
 use clock::{Idle, Jumping};
 pub use recorder::{Made, Origin};
@@ -125,9 +126,12 @@ async fn play(
     inner.store.record(vec![arrival]).await?;
     work(inner).await?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
+    let workflows = &engine.project().workflows;
     let mut runs = Vec::new();
     for (run, _) in inner.store.runs(filter).await?.rows {
-        let Ok(workflow) = inner.definitions.get(inner, run.definition).await? else { continue };
+        let known = workflows.iter().find(|(_, workflow)| workflow.hash == run.definition);
+        let Some((_, workflow)) = known else { continue };
+        let workflow = Arc::clone(workflow);
         let history = inner.store.run(run.id).await?;
         runs.extend(history.map(|(run, _, journal)| Played { run, workflow, journal }));
     }
@@ -139,13 +143,17 @@ async fn play(
 /// Works on what is due, one run at a time, until nothing is due any more.
 async fn work(inner: &Arc<Inner>) -> Result<(), postroom_store::Error> {
     loop {
-        let Some(place) = dispatch::room(inner).await.and_then(|mut room| room.pop()) else {
+        let room = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
+        let (Ok(ahead), Ok(slot)) = (room(&inner.ahead).await, room(&inner.slots).await) else {
             return Ok(());
         };
         let now_ms = inner.clock.now_ms();
         let mut claimed = inner.store.claim(1, inner.settings.lease_ms, now_ms).await?;
         match (claimed.leases.pop(), claimed.next_due_ms) {
-            (Some(lease), _) => Box::pin(owner::run(Arc::clone(inner), lease, place)).await,
+            (Some(lease), _) => {
+                let place = owner::Place { ahead, slot };
+                Box::pin(owner::run(Arc::clone(inner), lease, place)).await;
+            }
             (None, Some(due_ms)) => inner.clock.sleep_until(due_ms).await,
             (None, None) => return Ok(()),
         }

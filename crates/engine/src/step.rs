@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use postroom_adapters::{Action, Adapter, Context, HttpRequest, Idempotency, Planned};
+use postroom_adapters::{
+    Action, Adapter, Context, HttpRequest, HttpResponse, Idempotency, Planned,
+};
+use postroom_core::journal::Excerpt;
 use postroom_core::run::{Report, Run, StepState};
 use postroom_core::scope::{self, RunFacts, StepResult};
 use postroom_core::trigger::condition_value;
@@ -103,7 +106,13 @@ impl Calling {
                 connection: &self.connection,
                 key: &self.key,
             };
-            let called = self.attempt.call(&call, &self.input, notes, report).await?;
+            let called = match self.attempt.call(&call, &self.input, notes, report).await {
+                Ok(called) => called,
+                Err(ended) => {
+                    report.call = (last > 0).then_some(id);
+                    return Err(ended);
+                }
+            };
             let Some(output) = called else { continue };
             self.attempt.called.push((id.clone(), output.clone()));
             if index < last {
@@ -260,7 +269,10 @@ impl Attempt {
             Ok(Answered::Response(response)) => {
                 match call.action.interpret(call.index, &response, &context) {
                     Outcome::Done { output } => Ok(Some(output)),
-                    other => Err(other),
+                    other => {
+                        report.answer = Some(self.excerpt(&response));
+                        Err(other)
+                    }
                 }
             }
             Err(NoAnswer { lost, detail }) => {
@@ -353,6 +365,11 @@ impl Attempt {
 
     fn project(&self) -> Arc<Project> {
         Arc::clone(&self.inner.project.read())
+    }
+
+    fn excerpt(&self, answer: &HttpResponse) -> Excerpt {
+        let clean = |text| redact(&*self.inner.secrets, text);
+        Excerpt::of(answer.status, &answer.headers, &answer.body, clean)
     }
 
     /// Providers repeat credentials in their messages; journals and logs must not.

@@ -74,6 +74,14 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Run the tests of the project, offline
     Test(Test),
+    /// Turn a run into a test: its event, what providers answered, what should have come of it
+    Capture {
+        /// The run
+        id: RunId,
+        /// The file to write; without it, the test is printed
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Send an event
     Send(Send),
     /// Look at runs and steer them

@@ -2,9 +2,11 @@
 //! The format is described in `docs/tests.md`. Reads and compares; runs nothing.
 
 mod answers;
+pub(crate) mod captured;
 pub(crate) mod event;
 pub(crate) mod expect;
 pub(crate) mod tree;
+pub(crate) mod veil;
 
 use std::path::{Path, PathBuf};
 
@@ -199,7 +201,6 @@ fn time(source: &mut Source<'_>, node: &Node, path: &str) -> Option<i64> {
 }
 
 /// The text of a time, as tests write it.
-#[cfg(test)]
 pub(crate) fn time_text(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |t| t.to_string())
 }

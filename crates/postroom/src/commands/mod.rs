@@ -2,6 +2,7 @@
 //! owner of a file, and hands what it learned to the output.
 
 mod bulk;
+mod capture;
 mod dlq;
 mod events;
 mod explain;
@@ -47,6 +48,9 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
     match &cli.command {
         Command::Serve(args) => serve::run(args, &options, output).await,
         Command::Check => check::run(&options, output),
+        Command::Capture { id, out } => {
+            capture::run(*id, out.as_deref(), global, &options, output).await
+        }
         Command::Plan(args) => plan::run(args, &options, output),
         Command::Send(args) => send::run(args, global, output).await,
         Command::Runs(command) => runs::run(command, &Reach::find(global).await?, output).await,

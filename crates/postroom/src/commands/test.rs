@@ -8,7 +8,9 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use parking_lot::Mutex;
 use postroom_core::Problem;
+use postroom_core::run::RunState;
 use postroom_engine::Project;
+use postroom_engine::rehearsal::Rehearsed;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
@@ -125,12 +127,22 @@ fn one(fixture: &Fixture, project: &Project) -> Ran {
             let failure = match &fixture.expect {
                 None => Some("it expects nothing; --update writes down what came".to_owned()),
                 Some(wanted) if came.same(wanted) => None,
-                Some(wanted) => Some(format!("it came otherwise\n{}", diff(wanted, &came))),
+                Some(wanted) => {
+                    let (diff, why) = (diff(wanted, &came), deaths(&rehearsed));
+                    Some(format!("it came otherwise\n{diff}{why}"))
+                }
             };
             (failure, Some(came))
         }
     };
     Ran { failure, came, took_us: started.elapsed().as_micros() }
+}
+
+/// Why runs died; an expectation of success says nothing of it.
+fn deaths(rehearsed: &Rehearsed) -> String {
+    let dead = rehearsed.runs.iter().map(|played| &played.run);
+    let dead = dead.filter(|run| run.state == RunState::Dead);
+    dead.map(|run| format!("{} died: {}\n", run.workflow, super::runs::why(run))).collect()
 }
 
 /// What is expected (`-`) beside what came (`+`), with the keys that lead there.

@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub adapters: String,
     /// The folder of tests, relative to the configuration.
     pub tests: String,
+    /// Names of fields that hold personal data; what is captured holds placeholders instead.
+    pub personal: Vec<String>,
     /// Provider endpoints to mount.
     pub sources: Vec<SourceEntry>,
     /// Providers whose built-in workflow comes along.
@@ -116,6 +118,7 @@ pub(crate) fn read(
         workflows: "workflows".to_owned(),
         adapters: "adapters".to_owned(),
         tests: "tests".to_owned(),
+        personal: Vec::new(),
         sources: Vec::new(),
         builtin: Vec::new(),
         connections: Vec::new(),
@@ -135,7 +138,7 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, Section<Self>); 8] = [
+        let sections: [(&str, Section<Self>); 9] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
             ("connections", Self::connections),
@@ -144,6 +147,7 @@ impl Reader<'_, '_> {
             ("server", Self::server),
             ("store", Self::store),
             ("folders", Self::folders),
+            ("privacy", Self::privacy),
         ];
         for (name, read) in sections {
             if let Some(node) = fields.take(name) {
@@ -379,6 +383,17 @@ impl Reader<'_, '_> {
         let Some(mut fields) = self.source.map(node, "store") else { return };
         if let Some(path) = self.text(&mut fields, "path") {
             self.config.data = path;
+        }
+        fields.finish(self.source);
+    }
+
+    fn privacy(&mut self, node: &Node) {
+        let Some(mut fields) = self.source.map(node, "privacy") else { return };
+        let path = "privacy.personal";
+        let names = fields.take("personal").and_then(|node| self.source.list(node, path));
+        for node in names.unwrap_or_default() {
+            let name = self.source.text(node, path).map(str::to_owned);
+            self.config.personal.extend(name);
         }
         fields.finish(self.source);
     }
