@@ -19,7 +19,7 @@ pub struct Entry {
     /// Which try of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// Which call of an action that makes several.
+    /// Which call of an action that makes several: the one that succeeded, or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
     /// What came out of it.
@@ -46,6 +46,59 @@ pub struct Entry {
     /// The answer came from the sandbox, not from the provider.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandbox: bool,
+    /// What the provider answered to a call that failed, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Excerpt>,
+}
+
+/// The most bytes of an answer's body that are kept.
+pub const MAX_EXCERPT_BYTES: usize = 4096;
+
+/// What is kept of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// The status.
+    pub status: u16,
+    /// Headers that say what the body is and when to try again; names in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The start of the body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// There was more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+impl Excerpt {
+    /// What is kept of an answer: the body up to [`MAX_EXCERPT_BYTES`], no cookies, nothing that
+    /// only the connection is about. `clean` takes secrets out of a text.
+    pub fn of(
+        status: u16,
+        headers: &[(String, String)],
+        body: &[u8],
+        clean: impl Fn(String) -> String,
+    ) -> Self {
+        // A secret at the cut must not be left in part, so it is taken out before.
+        let start = &body[..body.len().min(16 * MAX_EXCERPT_BYTES)];
+        let mut text = clean(String::from_utf8_lossy(start).into_owned());
+        let cut = start.len() < body.len() || text.len() > MAX_EXCERPT_BYTES;
+        text.truncate(text.floor_char_boundary(MAX_EXCERPT_BYTES));
+        let headers = headers.iter().filter_map(|(name, value)| {
+            let name = name.to_ascii_lowercase();
+            let short = value.len() <= 256;
+            (short && telling(&name)).then(|| (name, clean(value.clone())))
+        });
+        Self { status, headers: headers.take(16).collect(), body: text, cut }
+    }
+}
+
+/// Whether a header says something about what to do next.
+fn telling(name: &str) -> bool {
+    ["content-type", "date", "location", "retry-after", "retry-after-ms"].contains(&name)
+        || ["ratelimit", "rate-limit", "should-retry", "request-id"]
+            .iter()
+            .any(|p| name.contains(p))
 }
 
 /// The kinds of journal entries.
@@ -94,6 +147,7 @@ impl Entry {
             note: None,
             request: None,
             sandbox: false,
+            answer: None,
         }
     }
 
@@ -103,5 +157,32 @@ impl Entry {
         self.step = Some(step.to_owned());
         self.attempt = Some(attempt);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_an_answer_is_bounded_and_clean() {
+        let clean = |text: String| text.replace("sk_live_1", "***");
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [
+            header("Set-Cookie", "a=b"),
+            header("Retry-After", "3"),
+            header("X-Request-Id", "sk_live_1"),
+        ];
+        let short = Excerpt::of(400, &headers, b"{\"key\":\"sk_live_1\"}", clean);
+        assert_eq!(short.body, "{\"key\":\"***\"}");
+        assert!(!short.cut);
+        assert_eq!(short.headers, [header("retry-after", "3"), header("x-request-id", "***")]);
+        // The secret stands across the cut.
+        let long = format!("{}sk_live_1{}", "\u{e9}".repeat(2045), "x".repeat(5000));
+        let cut = Excerpt::of(500, &[], long.as_bytes(), clean);
+        assert!(cut.cut && cut.body.len() <= MAX_EXCERPT_BYTES, "{}", cut.body.len());
+        assert!(!cut.body.contains("sk_"), "{}", &cut.body[4000..]);
+        let json = serde_json::to_string(&Entry::new(Kind::Dead, 1)).unwrap();
+        assert_eq!(json, r#"{"at_ms":1,"kind":"dead"}"#);
     }
 }

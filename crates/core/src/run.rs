@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DefinitionHash, EventId, RunId};
-use crate::journal::Entry;
+use crate::journal::{Entry, Excerpt};
 use crate::json::Json;
 use crate::outcome::{Failure, Outcome};
 
@@ -224,6 +224,10 @@ pub struct Report {
     pub request: Option<String>,
     /// The sandbox answered.
     pub sandbox: bool,
+    /// The call that failed, of an action that makes several.
+    pub call: Option<String>,
+    /// What the provider answered to the call that failed.
+    pub answer: Option<Excerpt>,
 }
 
 /// What the owner has to do.

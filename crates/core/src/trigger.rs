@@ -13,7 +13,7 @@ use crate::run::{Run, RunState};
 use crate::scope;
 
 /// Workflows by the event types that start them. Built once when definitions change.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Router {
     workflows: Vec<Arc<Workflow>>,
     exact: HashMap<String, Vec<(usize, usize)>>,
@@ -37,6 +37,17 @@ pub struct Near {
     /// The workflow.
     pub workflow: String,
     /// Why it did not start.
+    pub why: String,
+}
+
+/// What a workflow makes of an event.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Verdict {
+    /// The workflow.
+    pub workflow: String,
+    /// Whether the event starts it; if a condition faults, it starts a run that is dead.
+    pub starts: bool,
+    /// Which trigger decided, and why.
     pub why: String,
 }
 
@@ -90,6 +101,12 @@ impl Router {
         found.into_iter().map(start).collect()
     }
 
+    /// What each workflow makes of `event`, in the order of the workflows.
+    #[must_use]
+    pub fn verdicts(&self, event: &Event, limits: Limits) -> Vec<Verdict> {
+        self.workflows.iter().map(|workflow| verdict(workflow, event, limits)).collect()
+    }
+
     /// Why each workflow that `event` did not start did not, for those that came near: the type
     /// fits but source or condition do not, or the type is a slip away.
     #[must_use]
@@ -108,6 +125,30 @@ impl Router {
         }
         near
     }
+}
+
+/// What a trigger waits for, in words.
+fn waits_for(trigger: &Trigger) -> String {
+    let source = trigger.source.as_ref().map(|source| format!(" of source `{source}`"));
+    let condition = trigger.condition.as_ref().map(|c| format!(" where {}", c.source()));
+    let rest = [source, condition].into_iter().flatten().collect::<String>();
+    format!("`{}`{rest}", trigger.event)
+}
+
+fn verdict(workflow: &Workflow, event: &Event, limits: Limits) -> Verdict {
+    let fitting = workflow.triggers.iter().filter(|t| t.fits(&event.kind, &event.source));
+    let held: Vec<_> = fitting.map(|trigger| (trigger, holds(trigger, event, limits))).collect();
+    let (starts, why) = if let Some((trigger, _)) = held.iter().find(|(_, held)| *held == Ok(true))
+    {
+        (true, format!("it takes {}", waits_for(trigger)))
+    } else if let Some(fault) = held.iter().find_map(|(_, held)| held.as_ref().err()) {
+        (true, format!("its condition faults: {}", fault.message))
+    } else {
+        let near = workflow.triggers.iter().find_map(|t| why_not(t, event, limits));
+        let all = || workflow.triggers.iter().map(waits_for).collect::<Vec<_>>().join(" or ");
+        (false, near.unwrap_or_else(|| format!("it waits for {}", all())))
+    };
+    Verdict { workflow: workflow.name.clone(), starts, why }
 }
 
 fn why_not(trigger: &Trigger, event: &Event, limits: Limits) -> Option<String> {

@@ -14,13 +14,19 @@ pub(crate) struct Entropy {
 }
 
 impl Entropy {
-    pub fn new() -> Self {
+    /// From a seed, so that the same is drawn again, or from the system's chance.
+    pub fn new(seed: Option<u64>) -> Self {
+        let seed = seed.unwrap_or_else(Self::seed);
+        Self { seed, drawn: AtomicU64::new(0), tick: AtomicU64::new(0) }
+    }
+
+    fn seed() -> u64 {
         let mut seed = [0; 8];
         // Without system randomness the address of a local still tells processes apart.
         if SystemRandom::new().fill(&mut seed).is_err() {
             seed = (std::ptr::from_ref(&seed) as usize as u64).to_ne_bytes();
         }
-        Self { seed: u64::from_ne_bytes(seed), drawn: AtomicU64::new(0), tick: AtomicU64::new(0) }
+        u64::from_ne_bytes(seed)
     }
 
     /// The next 64 random bits (splitmix64 over a random start).
@@ -58,7 +64,7 @@ mod tests {
 
     #[test]
     fn ids_grow_even_when_the_clock_does_not() {
-        let entropy = Entropy::new();
+        let entropy = Entropy::new(None);
         let mut last = entropy.event_id(1_795_437_345_000);
         for n in 0..10_000 {
             let next = entropy.event_id(1_795_437_345_000 - n % 3);

@@ -104,19 +104,24 @@ impl Inner {
         if self.stopping.is_cancelled() {
             return Err(Rejected::Stopping);
         }
-        check_name("the event type", &arriving.kind).map_err(Rejected::Invalid)?;
+        let event = self.named(arriving, None).map_err(Rejected::Invalid)?;
+        let arrival = self.routed(event);
+        self.write_down(arrival).await
+    }
+
+    /// The event with what only we know of it: its id, unless it had one before, and the time.
+    pub(crate) fn named(&self, arriving: Arriving, id: Option<EventId>) -> Result<Event, String> {
+        check_name("the event type", &arriving.kind)?;
         for (what, text) in [
             ("the idempotency key", &arriving.key),
             ("the correlation id", &arriving.correlation),
             ("the subject", &arriving.subject),
         ] {
-            text.as_ref()
-                .map_or(Ok(()), |text| check_name(what, text))
-                .map_err(Rejected::Invalid)?;
+            text.as_ref().map_or(Ok(()), |text| check_name(what, text))?;
         }
         let now_ms = self.clock.now_ms();
-        let id = self.entropy.event_id(now_ms);
-        let event = Event {
+        let id = id.unwrap_or_else(|| self.entropy.event_id(now_ms));
+        Ok(Event {
             id,
             correlation: arriving.correlation.unwrap_or_else(|| id.to_string()),
             time_ms: arriving.time_ms.unwrap_or(now_ms),
@@ -127,7 +132,11 @@ impl Inner {
             key: arriving.key,
             cause: None,
             data: arriving.data,
-        };
+        })
+    }
+
+    /// The event with the runs it starts.
+    pub(crate) fn routed(&self, event: Event) -> Arrival {
         let dedupe = event
             .key
             .as_deref()
@@ -136,11 +145,11 @@ impl Inner {
             let project = self.project.read();
             project.router.route(&event, Limits::default())
         };
-        let dedupe_until_ms = now_ms.saturating_add(self.settings.dedupe_window_ms);
-        self.write_down(Arrival { event, dedupe, dedupe_until_ms, starts }).await
+        let dedupe_until_ms = event.received_ms.saturating_add(self.settings.dedupe_window_ms);
+        Arrival { event, dedupe, dedupe_until_ms, starts }
     }
 
-    async fn write_down(&self, arrival: Arrival) -> Result<Accepted, Rejected> {
+    pub(crate) async fn write_down(&self, arrival: Arrival) -> Result<Accepted, Rejected> {
         let (event, correlation) = (arrival.event.id, arrival.event.correlation.clone());
         let waiting = self.arriving.fetch_add(1, Ordering::Relaxed);
         let recorded = if waiting < self.settings.arriving {

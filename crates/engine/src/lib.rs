@@ -14,6 +14,7 @@ pub mod outbound;
 mod owner;
 pub mod project;
 mod query;
+pub mod rehearsal;
 pub mod secrets;
 pub mod signals;
 pub mod source;
@@ -36,7 +37,7 @@ use tokio_util::task::TaskTracker;
 pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
 pub use orders::{Bulk, BulkProgress, Selection};
-pub use outbound::Transport;
+pub use outbound::{Purpose, Transport};
 pub use project::{Connection, Project, Retention, Settings};
 pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
@@ -121,7 +122,7 @@ impl Engine {
             definitions: dispatch::Definitions::new(&project, &signals),
             limits: limit::Limits::new(&project),
             project: RwLock::new(project),
-            entropy: entropy::Entropy::new(),
+            entropy: entropy::Entropy::new(settings.seed),
             signals,
             workers: Arc::new(Semaphore::new(settings.concurrency)),
             ahead: Arc::new(Semaphore::new(settings.concurrency.max(CLAIM_AHEAD))),

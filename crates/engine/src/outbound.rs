@@ -2,13 +2,15 @@
 //! are not followed because a provider that moves must be looked at, and because a redirect could
 //! carry credentials elsewhere.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use postroom_adapters::{HttpRequest, HttpResponse, Lost};
+use postroom_adapters::{Action, Context, HttpRequest, HttpResponse, Lost, SecretHeader};
+use postroom_core::{Json, Run};
 
 /// The most bytes of an answer that are read.
 pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
@@ -22,14 +24,50 @@ pub struct NoAnswer {
     pub detail: String,
 }
 
+/// What came back.
+#[derive(Debug, Clone)]
+pub enum Answered {
+    /// An answer, to be interpreted.
+    Response(HttpResponse),
+    /// The call's result without an answer to read it from: only a rehearsal knows one.
+    Result(Json),
+}
+
 /// The answer to a request, or what is known about its absence.
-pub type Sent<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'a>>;
+pub type Sent<'a> = Pin<Box<dyn Future<Output = Result<Answered, NoAnswer>> + Send + 'a>>;
+
+/// What a request is sent for.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// The step.
+    pub step: &'a str,
+    /// Which attempt of the step, from 1.
+    pub attempt: u32,
+    /// The action the step performs.
+    pub action: &'a Action,
+    /// Which of the action's calls.
+    pub call: usize,
+    /// What the request was made from.
+    pub context: &'a Context<'a>,
+    /// The headers that were filled in with credentials.
+    pub auth: &'a [SecretHeader],
+    /// Under which name each credential is kept.
+    pub credentials: &'a BTreeMap<String, String>,
+}
 
 /// Sends requests.
 pub trait Transport: Send + Sync + 'static {
     /// Sends a request whose headers are complete, credentials included, and waits for the whole
     /// answer for at most `timeout_ms`.
-    fn send(&self, request: HttpRequest, timeout_ms: u64) -> Sent<'_>;
+    fn send<'a>(&'a self, request: HttpRequest, timeout_ms: u64, purpose: Purpose<'a>) -> Sent<'a>;
+
+    /// What a step comes to once its calls are done, in place of what they came to; only a
+    /// rehearsal says so.
+    fn output(&self, _workflow: &str, _step: &str) -> Option<Json> {
+        None
+    }
 }
 
 /// HTTP over the network. The client is made at the first request, so that an idle process does
@@ -73,7 +111,12 @@ pub fn client() -> Result<reqwest::ClientBuilder, rustls::Error> {
 }
 
 impl Transport for Http {
-    fn send(&self, request: HttpRequest, timeout_ms: u64) -> Sent<'_> {
+    fn send<'a>(
+        &'a self,
+        request: HttpRequest,
+        timeout_ms: u64,
+        _purpose: Purpose<'a>,
+    ) -> Sent<'a> {
         Box::pin(async move {
             let client = self.client()?;
             let not_sent = |detail: String| NoAnswer { lost: Lost::NotSent, detail };
@@ -98,7 +141,7 @@ impl Transport for Http {
                     )
                 })
                 .collect();
-            Ok(HttpResponse { status, headers, body: read(response).await? })
+            Ok(Answered::Response(HttpResponse { status, headers, body: read(response).await? }))
         })
     }
 }

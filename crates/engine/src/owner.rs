@@ -131,6 +131,8 @@ impl Owner {
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
+                // What happens first is told first, the same way every time.
+                biased;
                 Some(ended) = attempts.next() => callings = self.settle(ended),
                 Some(note) = noted.recv() => {
                     if self.note(*note).await.is_err() {

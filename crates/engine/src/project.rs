@@ -9,8 +9,8 @@ use postroom_core::definition::{Stored, Workflow};
 use postroom_core::trigger::Router;
 use postroom_core::{Json, Problem, problem};
 
-/// A checked project.
-#[derive(Debug)]
+/// A checked project. A copy shares what it holds.
+#[derive(Debug, Clone)]
 pub struct Project {
     /// Its workflows, each with the form in which it is kept.
     pub workflows: Vec<(Stored, Arc<Workflow>)>,
@@ -143,6 +143,8 @@ pub struct Settings {
     pub sandbox: bool,
     /// What may be forgotten.
     pub retention: Retention,
+    /// Ids and jitter follow from this instead of from chance, for rehearsals.
+    pub seed: Option<u64>,
 }
 
 /// What may be forgotten of runs that have ended; what is `None` is kept.
@@ -166,6 +168,7 @@ impl Default for Settings {
             arriving: 10_000,
             sandbox: false,
             retention: Retention::default(),
+            seed: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use postroom_adapters::{
     Action, Adapter, Context, HttpRequest, HttpResponse, Idempotency, Planned,
 };
+use postroom_core::journal::Excerpt;
 use postroom_core::run::{Report, Run, StepState};
 use postroom_core::scope::{self, RunFacts, StepResult};
 use postroom_core::trigger::condition_value;
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use crate::dispatch::Known;
-use crate::outbound::NoAnswer;
+use crate::outbound::{Answered, NoAnswer, Purpose};
 use crate::owner::Note;
 use crate::project::Connection;
 use crate::secrets::redact;
@@ -106,7 +107,13 @@ impl Calling {
                 connection: &self.connection,
                 key: &self.key,
             };
-            let called = self.attempt.call(&call, &self.input, notes, report).await?;
+            let called = match self.attempt.call(&call, &self.input, notes, report).await {
+                Ok(called) => called,
+                Err(ended) => {
+                    report.call = (last > 0).then_some(id);
+                    return Err(ended);
+                }
+            };
             let Some(output) = called else { continue };
             self.attempt.called.push((id.clone(), output.clone()));
             if index < last {
@@ -117,6 +124,11 @@ impl Calling {
     }
 
     fn output(&self) -> Result<Outcome, Outcome> {
+        let attempt = &self.attempt;
+        let step = &attempt.known.workflow.steps[attempt.step].id;
+        if let Some(output) = attempt.inner.transport.output(&attempt.known.workflow.name, step) {
+            return Ok(Outcome::Done { output });
+        }
         let context = self.attempt.context(&self.input, &self.connection, &self.key);
         let output = self.action.output(&context).map_err(refused)?;
         Ok(Outcome::Done { output })
@@ -243,10 +255,16 @@ impl Attempt {
             self.tell(notes, Note::Intent { step: self.step, written }, done).await?;
         }
         match self.send(call, request, &context, report).await? {
-            Ok(response) => match call.action.interpret(call.index, &response, &context) {
-                Outcome::Done { output } => Ok(Some(output)),
-                other => Err(other),
-            },
+            Ok(Answered::Result(output)) => Ok(Some(output)),
+            Ok(Answered::Response(response)) => {
+                match call.action.interpret(call.index, &response, &context) {
+                    Outcome::Done { output } => Ok(Some(output)),
+                    other => {
+                        report.answer = Some(self.excerpt(&response));
+                        Err(other)
+                    }
+                }
+            }
             Err(NoAnswer { lost, detail }) => {
                 Err(call.action.lost(call.index, &context, lost, &detail))
             }
@@ -259,23 +277,35 @@ impl Attempt {
         mut request: HttpRequest,
         context: &Context<'_>,
         report: &mut Report,
-    ) -> Result<Result<HttpResponse, NoAnswer>, Outcome> {
+    ) -> Result<Result<Answered, NoAnswer>, Outcome> {
         if self.inner.settings.sandbox {
             report.sandbox = true;
-            return Ok(Ok(call.action.sandbox(call.index, &request, context).map_err(refused)?));
+            let response = call.action.sandbox(call.index, &request, context).map_err(refused)?;
+            return Ok(Ok(Answered::Response(response)));
         }
-        for slot in std::mem::take(&mut request.secrets) {
+        let auth = std::mem::take(&mut request.secrets);
+        for slot in &auth {
             let name = call.connection.credentials.get(&slot.credential);
             let secret = name.and_then(|name| self.inner.secrets.get(name));
             let Some(secret) = secret else {
                 return Err(refused(no_credential(call, &slot.credential)));
             };
             let value = slot.fill(secret.expose()).map_err(refused)?;
-            request.headers.push((slot.header, value));
+            request.headers.push((slot.header.clone(), value));
         }
         request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
-        let timeout_ms = self.known.workflow.steps[self.step].timeout_ms;
-        Ok(self.inner.transport.send(request, timeout_ms).await)
+        let step = &self.known.workflow.steps[self.step];
+        let purpose = Purpose {
+            run: &self.run,
+            step: &step.id,
+            attempt: self.attempt,
+            action: call.action,
+            call: call.index,
+            context,
+            auth: &auth,
+            credentials: &call.connection.credentials,
+        };
+        Ok(self.inner.transport.send(request, step.timeout_ms, purpose).await)
     }
 
     async fn wait_for_limit(&self, call: &Call<'_>) -> Result<(), Outcome> {
@@ -325,6 +355,11 @@ impl Attempt {
 
     fn project(&self) -> Arc<Project> {
         Arc::clone(&self.inner.project.read())
+    }
+
+    fn excerpt(&self, answer: &HttpResponse) -> Excerpt {
+        let clean = |text| redact(&*self.inner.secrets, text);
+        Excerpt::of(answer.status, &answer.headers, &answer.body, clean)
     }
 
     /// Providers repeat credentials in their messages; journals and logs must not.

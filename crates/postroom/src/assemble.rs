@@ -73,7 +73,7 @@ fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
 }
 
 /// The YAML files of a folder in order of name; none if there is no such folder.
-fn yaml_files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+pub(crate) fn yaml_files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     if !folder.is_dir() {
         return Vec::new();
     }

@@ -70,6 +70,18 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Check configuration and workflows and report every problem
     Check,
+    /// Show what an event would do, request by request; nothing is sent
+    Plan(Plan),
+    /// Run the tests of the project, offline
+    Test(Test),
+    /// Turn a run into a test: its event, what providers answered, what should have come of it
+    Capture {
+        /// The run
+        id: RunId,
+        /// The file to write; without it, the test is printed
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Send an event
     Send(Send),
     /// Look at runs and steer them
@@ -139,6 +151,41 @@ pub(crate) enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The event: an envelope as it is sent, or what `events show --json` prints; - is standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    pub event: PathBuf,
+    /// Only this workflow, as if there were no other
+    #[arg(long, value_name = "NAME")]
+    pub workflow: Option<String>,
+    /// What providers answer; without it, and where it says nothing, their recorded examples
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// The time at which the event comes in [default: its own, else now]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<jiff::Timestamp>,
+}
+
+/// `test`.
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Files or folders of tests [default: tests/ beside the configuration]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only tests whose name or file holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Write down what came as what is expected, where it differs
+    #[arg(long)]
+    pub update: bool,
+    /// Write the results as JUnit XML too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 /// `send`.

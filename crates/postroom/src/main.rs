@@ -7,11 +7,14 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+mod fixture;
 mod home;
+mod junit;
 mod output;
 mod project;
 mod reach;
 mod serve;
+mod stage;
 
 use std::process::ExitCode;
 

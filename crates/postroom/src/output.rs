@@ -25,6 +25,8 @@ const MIN_ROOM: u16 = 24;
 
 const BOLD: Style = Style::new().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
 const HINT: Style = AnsiColor::Cyan.on_default();
 
 /// Where and how to print. Nothing stays locked between two calls, so log lines of other threads
@@ -185,6 +187,16 @@ pub(crate) fn state(name: &str) -> Cell {
 /// A heading within a longer text.
 pub(crate) fn heading(text: &str) -> String {
     format!("{BOLD}{text}{BOLD:#}\n")
+}
+
+/// Text that says that something is as it should be.
+pub(crate) fn good(text: &str) -> String {
+    format!("{GOOD}{text}{GOOD:#}")
+}
+
+/// Text that says that something is not as it should be.
+pub(crate) fn bad(text: &str) -> String {
+    format!("{BAD}{text}{BAD:#}")
 }
 
 /// What to do next.

@@ -44,3 +44,20 @@ fn every_example_runs_its_event_to_success() {
     }
     assert_eq!(seen, 2, "an example was added: name its event above");
 }
+
+#[test]
+fn every_example_passes_its_tests() {
+    for example in ["invoice/automation.config.yaml", "onboarding/postroom.yaml"] {
+        let project = Project::at(&examples().join(example));
+        let told = project.run(&["test", "--json"]).json();
+        assert!(told["passed"].as_u64().is_some_and(|passed| passed >= 3), "{told:#}");
+    }
+}
+
+#[test]
+fn a_new_project_passes_its_tests() {
+    let project = Project::new("");
+    project.run(&["init", "new"]).good();
+    let fresh = Project::at(&project.path().join("new/postroom.yaml"));
+    assert!(fresh.run(&["test"]).good().contains("2 passed, 0 failed"));
+}

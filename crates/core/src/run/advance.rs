@@ -237,6 +237,8 @@ impl Advance {
         entry.took_ms = report.took_ms;
         entry.request = report.request;
         entry.sandbox = report.sandbox;
+        entry.call = report.call;
+        entry.answer = report.answer;
         entry
     }
 }

@@ -15,6 +15,7 @@ use crate::output::{self, Output, plain};
 pub(crate) const FILES: &[(&str, &str)] = &[
     ("postroom.yaml", include_str!("../../templates/postroom.yaml")),
     ("workflows/order-paid.yaml", include_str!("../../templates/order-paid.yaml")),
+    ("tests/order-paid.yaml", include_str!("../../templates/order-paid.test.yaml")),
     (".env.example", include_str!("../../templates/env.example")),
     (".gitignore", include_str!("../../templates/gitignore")),
     ("README.md", include_str!("../../templates/README.md")),
@@ -34,7 +35,8 @@ pub(super) fn run(args: &Init, output: &Output) -> Result<(), Failed> {
     let here = args.dir == Path::new(".");
     let enter = if here { String::new() } else { format!("cd {}; ", args.dir.display()) };
     output.say(&output::hint(&format!(
-        "{enter}postroom serve --sandbox starts it, README.md says how to go on"
+        "{enter}postroom test plays its tests, postroom serve --sandbox starts it; README.md says \
+         how to go on"
     )));
     Ok(())
 }

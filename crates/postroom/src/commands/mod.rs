@@ -2,15 +2,20 @@
 //! owner of a file, and hands what it learned to the output.
 
 mod bulk;
+mod capture;
 mod dlq;
 mod events;
 mod explain;
 mod init;
+mod plan;
 mod runs;
 mod send;
+mod test;
 mod timeline;
 mod version;
 
+use std::io::Read as _;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -43,10 +48,15 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
     match &cli.command {
         Command::Serve(args) => serve::run(args, &options, output).await,
         Command::Check => check::run(&options, output),
+        Command::Capture { id, out } => {
+            capture::run(*id, out.as_deref(), global, &options, output).await
+        }
+        Command::Plan(args) => plan::run(args, &options, output),
         Command::Send(args) => send::run(args, global, output).await,
         Command::Runs(command) => runs::run(command, &Reach::find(global).await?, output).await,
         Command::Events(command) => events::run(command, &Reach::find(global).await?, output).await,
         Command::Dlq(command) => dlq::run(command, global, output).await,
+        Command::Test(args) => test::run(args, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
         Command::Completions { shell } => completions(*shell, output),
@@ -101,6 +111,24 @@ fn strange(error: &serde_json::Error) -> Failed {
 fn more(output: &Output, next: Option<&str>) {
     if let Some(cursor) = next.filter(|_| !output.json) {
         output.say(&output::hint(&format!("there are more: --cursor {cursor}")));
+    }
+}
+
+/// The text of a file, or of standard input for `-`, with the name to speak of it.
+fn file_text(file: &Path) -> Result<(String, String), Failed> {
+    let (name, read) = if file == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        ("standard input".to_owned(), read.map(|_| text))
+    } else {
+        (file.display().to_string(), std::fs::read_to_string(file))
+    };
+    match read {
+        Ok(text) => Ok((name, text)),
+        Err(error) => {
+            let detail = format!("cannot read {name}: {error}");
+            Err(Failed::usage(detail, "name a file of UTF-8 text, or - for standard input"))
+        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! `send`: an event from the command line or a file, to a source as any sender would send it.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::read;
+use super::{file_text, read};
 use crate::cli::{Global, Send};
 use crate::exit::Failed;
 use crate::output::{self, Output, plain};
@@ -72,13 +71,13 @@ fn advise(args: &Send, reach: &Reach, told: &Acknowledged, output: &Output) {
 
 fn body(args: &Send) -> Result<Vec<u8>, Failed> {
     if let Some(file) = &args.file {
-        let (name, text) = text(file)?;
+        let (name, text) = file_text(file)?;
         // The source judges the envelope; that it is JSON at all is told here, with its place.
         json(&name, &text)?;
         return Ok(text.into_bytes());
     }
     let (name, payload) = match args.payload.strip_prefix('@') {
-        Some(file) => text(Path::new(file))?,
+        Some(file) => file_text(Path::new(file))?,
         None => ("--payload".to_owned(), args.payload.clone()),
     };
     let envelope = Envelope {
@@ -93,24 +92,6 @@ fn json<'a>(name: &str, text: &'a str) -> Result<&'a RawValue, Failed> {
         let hint = "an object is wanted, for example '{\"amount\": 1500}'";
         Failed::usage(format!("{name} is not JSON: {error}"), hint)
     })
-}
-
-/// The text of a file, or of standard input for `-`, with the name to speak of it.
-fn text(file: &Path) -> Result<(String, String), Failed> {
-    let (name, read) = if file == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        ("standard input".to_owned(), read.map(|_| text))
-    } else {
-        (file.display().to_string(), std::fs::read_to_string(file))
-    };
-    match read {
-        Ok(text) => Ok((name, text)),
-        Err(error) => {
-            let detail = format!("cannot read {name}: {error}");
-            Err(Failed::usage(detail, "name a file of UTF-8 text, or - for standard input"))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,10 @@ pub(crate) struct Config {
     pub workflows: String,
     /// The folder of own adapters, relative to the configuration.
     pub adapters: String,
+    /// The folder of tests, relative to the configuration.
+    pub tests: String,
+    /// Names of fields that hold personal data; what is captured holds placeholders instead.
+    pub personal: Vec<String>,
     /// Provider endpoints to mount.
     pub sources: Vec<SourceEntry>,
     /// Providers whose built-in workflow comes along.
@@ -113,6 +117,8 @@ pub(crate) fn read(
         data: "data".to_owned(),
         workflows: "workflows".to_owned(),
         adapters: "adapters".to_owned(),
+        tests: "tests".to_owned(),
+        personal: Vec::new(),
         sources: Vec::new(),
         builtin: Vec::new(),
         connections: Vec::new(),
@@ -132,7 +138,7 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, Section<Self>); 8] = [
+        let sections: [(&str, Section<Self>); 9] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
             ("connections", Self::connections),
@@ -141,6 +147,7 @@ impl Reader<'_, '_> {
             ("server", Self::server),
             ("store", Self::store),
             ("folders", Self::folders),
+            ("privacy", Self::privacy),
         ];
         for (name, read) in sections {
             if let Some(node) = fields.take(name) {
@@ -380,6 +387,17 @@ impl Reader<'_, '_> {
         fields.finish(self.source);
     }
 
+    fn privacy(&mut self, node: &Node) {
+        let Some(mut fields) = self.source.map(node, "privacy") else { return };
+        let path = "privacy.personal";
+        let names = fields.take("personal").and_then(|node| self.source.list(node, path));
+        for node in names.unwrap_or_default() {
+            let name = self.source.text(node, path).map(str::to_owned);
+            self.config.personal.extend(name);
+        }
+        fields.finish(self.source);
+    }
+
     fn folders(&mut self, node: &Node) {
         let Some(mut fields) = self.source.map(node, "folders") else { return };
         if let Some(path) = self.text(&mut fields, "workflows") {
@@ -387,6 +405,9 @@ impl Reader<'_, '_> {
         }
         if let Some(path) = self.text(&mut fields, "adapters") {
             self.config.adapters = path;
+        }
+        if let Some(path) = self.text(&mut fields, "tests") {
+            self.config.tests = path;
         }
         fields.finish(self.source);
     }

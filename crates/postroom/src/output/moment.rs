@@ -21,6 +21,11 @@ impl Moment {
         Self { now_ms: Timestamp::now().as_millisecond(), zone: TimeZone::system() }
     }
 
+    /// The time itself, in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
     /// How far away a time is: `3 min ago`, `in 20 s`.
     pub fn ago(&self, at_ms: i64) -> String {
         let away = self.now_ms.abs_diff(at_ms);

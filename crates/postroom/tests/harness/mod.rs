@@ -21,7 +21,7 @@ pub use contract::Contract;
 pub use double::{Double, Fault, Received, Reply};
 pub use ledger::Ledger;
 pub use lines::Lines;
-pub use project::{Project, TEMPLATE};
+pub use project::{Project, Ran, TEMPLATE};
 pub use server::{Refused, Server};
 pub use stripe::Stripe;
 

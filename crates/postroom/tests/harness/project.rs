@@ -47,6 +47,30 @@ deadLetterQueue:
   retentionDays: 30
 ";
 
+/// How a command ended and what it printed.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    /// What a command printed that must have ended well.
+    #[track_caller]
+    pub fn good(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// The same, as JSON.
+    #[track_caller]
+    pub fn json(self) -> serde_json::Value {
+        let text = self.good();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
+
 /// A project on disk.
 pub struct Project {
     folder: TempDir,
@@ -145,6 +169,18 @@ impl Project {
         command.current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Runs another command of the binary on this project, and waits for its end.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
+        command.args(arguments).arg("--config").arg(&self.config).arg("--data").arg(self.data());
+        command.env_clear().env("PATH", "/usr/bin:/bin").envs(self.env.iter().cloned());
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        let ended = command.output().expect("the binary starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Ran { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
     }
 
     /// Starts the server and waits until it is ready.

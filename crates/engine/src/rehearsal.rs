@@ -1,0 +1,177 @@
+//! A dress rehearsal: an event goes through the real engine, its owners and the interpreter of the
+//! manifests, on a store in memory, with a clock that jumps, credentials that are their own names
+//! and a transport that writes down instead of sending. Nothing is sent, nothing waits, and the
+//! same rehearsal comes out the same every time.
+//!
+//! Runs are played one after the other; one that sleeps is taken up again when its time has come.
+
+mod clock;
+mod recorder;
+mod script;
+
+use std::sync::Arc;
+
+use postroom_core::trigger::Verdict;
+use postroom_core::{Entry, Event, EventId, Run, Workflow};
+use postroom_expr::Limits;
+use postroom_store::{RunFilter, Store};
+use tokio::sync::Semaphore;
+
+use crate::project::Settings;
+use crate::secrets::{Secret, Secrets};
+use crate::{Arriving, Bell, Engine, Inner, Parts, Project, owner};
+
+use clock::{Idle, Jumping};
+pub use recorder::{Made, Origin};
+pub use script::{Answer, Cue, Gives, Like, Line, Script};
+
+/// The most runs whose end is told.
+const RUNS: usize = 10_000;
+
+/// What a rehearsal is made of.
+pub struct Stage {
+    /// An empty store, and the bell it rings.
+    pub store: Arc<dyn Store>,
+    /// The bell the store rings.
+    pub bell: Arc<Bell>,
+    /// What is rehearsed.
+    pub project: Project,
+    /// When it begins.
+    pub now_ms: i64,
+    /// What providers answer.
+    pub script: Script,
+    /// Only this workflow, as if there were no other.
+    pub only: Option<String>,
+}
+
+/// What came of a rehearsal.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// The event as it would have been written down.
+    pub event: Event,
+    /// What each workflow made of it, in the order of the project.
+    pub verdicts: Vec<Verdict>,
+    /// The runs, in the order in which they were written down.
+    pub runs: Vec<Played>,
+    /// Every request, in order.
+    pub requests: Vec<Made>,
+}
+
+/// A run and what it wrote down.
+#[derive(Debug)]
+pub struct Played {
+    /// The run as it was in the end.
+    pub run: Run,
+    /// Its workflow.
+    pub workflow: Arc<Workflow>,
+    /// Its journal.
+    pub journal: Vec<Entry>,
+}
+
+/// Why there was no rehearsal.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field of the event cannot be used.
+    #[error("{0}")]
+    Event(String),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] postroom_store::Error),
+    /// Something waits for what never happens.
+    #[error("the rehearsal waits for something that never happens")]
+    Stuck,
+    /// It goes on and on.
+    #[error("the rehearsal does not come to an end")]
+    Endless,
+}
+
+/// Plays an event through a project. `id` is its id if it had one before, so that everything that
+/// follows from ids is as it was then.
+///
+/// # Errors
+/// Why it could not be played to the end; failures of steps are part of what came of it.
+pub fn rehearse(stage: Stage, event: Arriving, id: Option<EventId>) -> Result<Rehearsed, Error> {
+    let clock = Arc::new(Jumping::from(stage.now_ms));
+    match clock.play(play(stage, event, id, Arc::clone(&clock))) {
+        Ok(rehearsed) => rehearsed,
+        Err(Idle::Stuck) => Err(Error::Stuck),
+        Err(Idle::Endless) => Err(Error::Endless),
+    }
+}
+
+async fn play(
+    stage: Stage,
+    event: Arriving,
+    id: Option<EventId>,
+    clock: Arc<Jumping>,
+) -> Result<Rehearsed, Error> {
+    let recorder = Arc::new(recorder::Recorder::new(stage.script, Arc::clone(&clock)));
+    let parts = Parts {
+        store: stage.store,
+        bell: stage.bell,
+        clock,
+        secrets: Arc::new(Names),
+        transport: Arc::clone(&recorder) as _,
+        settings: Settings { concurrency: 1, seed: Some(0), ..Settings::default() },
+    };
+    let engine = Engine::new(parts, stage.project).await?;
+    let inner = &engine.inner;
+    let event = inner.named(event, id).map_err(Error::Event)?;
+    let mut verdicts = engine.project().router.verdicts(&event, Limits::default());
+    let mut arrival = inner.routed(event.clone());
+    if let Some(only) = &stage.only {
+        verdicts.retain(|verdict| verdict.workflow == *only);
+        arrival.starts.retain(|start| start.run.workflow == *only);
+    }
+    inner.store.record(vec![arrival]).await?;
+    work(inner).await?;
+    let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
+    let workflows = &engine.project().workflows;
+    let mut runs = Vec::new();
+    for (run, _) in inner.store.runs(filter).await?.rows {
+        let known = workflows.iter().find(|(_, workflow)| workflow.hash == run.definition);
+        let Some((_, workflow)) = known else { continue };
+        let workflow = Arc::clone(workflow);
+        let history = inner.store.run(run.id).await?;
+        runs.extend(history.map(|(run, _, journal)| Played { run, workflow, journal }));
+    }
+    let place = |name: &str| verdicts.iter().position(|verdict| verdict.workflow == name);
+    runs.sort_by_key(|played| (played.run.created_ms, place(&played.run.workflow)));
+    Ok(Rehearsed { event, verdicts, runs, requests: recorder.take() })
+}
+
+/// Works on what is due, one run at a time, until nothing is due any more.
+async fn work(inner: &Arc<Inner>) -> Result<(), postroom_store::Error> {
+    loop {
+        let room = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
+        let (Ok(ahead), Ok(slot)) = (room(&inner.ahead).await, room(&inner.slots).await) else {
+            return Ok(());
+        };
+        let now_ms = inner.clock.now_ms();
+        let mut claimed = inner.store.claim(1, inner.settings.lease_ms, now_ms).await?;
+        match (claimed.leases.pop(), claimed.next_due_ms) {
+            (Some(lease), _) => {
+                let place = owner::Place { ahead, slot };
+                Box::pin(owner::fetch(Arc::clone(inner), lease, place)).await;
+            }
+            (None, Some(due_ms)) => inner.clock.sleep_until(due_ms).await,
+            (None, None) => return Ok(()),
+        }
+    }
+}
+
+/// Every credential is there, and is its own name.
+struct Names;
+
+impl Secrets for Names {
+    fn get(&self, name: &str) -> Option<Secret> {
+        Some(Secret::new(name))
+    }
+
+    fn all(&self) -> Vec<Secret> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

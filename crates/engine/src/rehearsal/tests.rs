@@ -1,0 +1,160 @@
+//! Rehearsals of small projects: what they record, that they end, that they repeat themselves.
+
+use std::collections::BTreeMap;
+
+use postroom_adapters::{Catalog, HttpResponse, Lost};
+use postroom_core::definition::{Defaults, Stored};
+use postroom_core::run::RunState;
+use postroom_core::{Json, parse};
+use postroom_store::model::Model;
+
+use super::*;
+
+const NOON_MS: i64 = 1_793_707_200_000;
+
+fn project(text: &str) -> Project {
+    let file = "workflows/w.yaml".to_owned();
+    let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+    let workflow = parse::workflow(&stored).expect("a workflow");
+    let catalog = Arc::new(Catalog::builtin().expect("manifests"));
+    Project::new(vec![(stored, workflow)], catalog, BTreeMap::new()).expect("a project")
+}
+
+fn played(text: &str, script: Script) -> Rehearsed {
+    let bell = Arc::new(Bell::default());
+    let store = Arc::new(Model::new(Arc::clone(&bell) as _));
+    let project = project(text);
+    let stage = Stage { store, bell, project, now_ms: NOON_MS, script, only: None };
+    let event = Arriving {
+        source: "ingest".to_owned(),
+        kind: "A".to_owned(),
+        data: Json::parse(r#"{"n":1}"#.to_owned()).expect("JSON"),
+        key: None,
+        correlation: None,
+        subject: None,
+        time_ms: None,
+    };
+    rehearse(stage, event, None).expect("a rehearsal")
+}
+
+fn line(step: &str, gives: &[Gives]) -> Line {
+    let answer = |gives: &Gives| Answer { gives: gives.clone(), times: None, to: None };
+    let cue = Cue { workflow: None, step: step.to_owned() };
+    Line { cue, call: None, answers: gives.iter().map(answer).collect() }
+}
+
+fn status(status: u16) -> Gives {
+    Gives::Response(HttpResponse { status, headers: Vec::new(), body: Vec::new() })
+}
+
+/// The only request of a step.
+fn of<'a>(rehearsed: &'a Rehearsed, step: &str) -> &'a Made {
+    let mut made = rehearsed.requests.iter().filter(|made| made.step == step);
+    let (first, more) = (made.next().expect("a request"), made.next());
+    assert!(more.is_none(), "{step} made several requests");
+    first
+}
+
+/// Two steps side by side, then one that joins them.
+const FORK: &str = "
+workflow: fork
+on: [{event: A}]
+steps:
+  - { id: left, uses: slack/post_message, needs: [],
+      with: { channel: '#l', text: \"${{ event.id }}\" } }
+  - { id: right, uses: stripe/create_customer, needs: [], with: { email: a@b.c } }
+  - { id: join, uses: slack/post_message, needs: [left, right],
+      with: { channel: '#j', text: \"${{ steps.right.output.stripeCustomerId }}\" } }
+";
+
+#[test]
+fn the_same_rehearsal_comes_out_the_same() {
+    let script = || {
+        let lines = vec![line("right", &[status(500), Gives::Lost(Lost::TimedOut), status(429)])];
+        Script { lines, outputs: Vec::new() }
+    };
+    let first = played(FORK, script());
+    let again = played(FORK, script());
+    let facts = |rehearsed: &Rehearsed| {
+        let made = rehearsed.requests.iter().map(|m| (m.at_ms, m.step.clone(), m.request.clone()));
+        made.collect::<Vec<_>>()
+    };
+    assert_eq!(facts(&first), facts(&again));
+    assert_eq!(first.event, again.event);
+    assert_eq!(first.runs[0].run, again.runs[0].run);
+    // Twice a delay and once the time limit have passed on the clock of the rehearsal.
+    let last = &first.requests[3];
+    assert_eq!((last.step.as_str(), last.attempt), ("right", 3));
+    assert!(last.at_ms - NOON_MS > 60_000, "{}", last.at_ms);
+    assert_eq!(first.runs[0].run.state, RunState::Dead);
+}
+
+#[test]
+fn credentials_are_their_names() {
+    let rehearsed = played(FORK, Script::default());
+    assert_eq!(rehearsed.runs[0].run.state, RunState::Succeeded);
+    let value = |made: &Made| {
+        let found = made.request.headers.iter().find(|(name, _)| *name == made.auth[0]);
+        found.map(|(_, value)| value.clone()).expect("a credential")
+    };
+    assert_eq!(value(of(&rehearsed, "left")), "Bearer {bot_token: SLACK_BOT_TOKEN}");
+    assert_eq!(value(of(&rehearsed, "right")), "Bearer {api_key: STRIPE_API_KEY}");
+    let join = String::from_utf8_lossy(&of(&rehearsed, "join").request.body).into_owned();
+    assert!(join.contains("\"cus_"), "{join}");
+}
+
+#[test]
+fn scripts_replace_answers_results_and_outputs() {
+    let json = |text: &str| Json::parse(text.to_owned()).expect("JSON");
+    let cue = Cue { workflow: Some("fork".to_owned()), step: "right".to_owned() };
+    let mut script = Script {
+        lines: vec![line("left", &[Gives::Result(json(r#"{"channel":"C","ts":"1"}"#))])],
+        outputs: vec![(cue, json(r#"{"stripeCustomerId":"cus_mine"}"#))],
+    };
+    let only = |made: &Made| made.request.body.ends_with(b"cus_mine\"}");
+    let answer = Answer { gives: status(404), times: None, to: Some(Arc::new(only)) };
+    script.lines.push(Line { answers: vec![answer], ..line("join", &[]) });
+    let rehearsed = played(FORK, script);
+    let run = &rehearsed.runs[0].run;
+    assert_eq!(run.failure.as_ref().and_then(|f| f.step.as_deref()), Some("join"));
+    assert_eq!(run.failure.as_ref().map(|f| f.failure.code.as_str()), Some("http/404"));
+    assert_eq!(of(&rehearsed, "left").origin, Origin::Script);
+    assert_eq!(of(&rehearsed, "right").origin, Origin::Example);
+}
+
+#[test]
+fn an_action_without_an_example_is_refused_by_name() {
+    let text = "workflow: w\non: [{event: A}]\nsteps: [{id: a, uses: own/get}]\n";
+    let manifest = "
+adapter: own
+title: Own
+docs: https://example.com
+base_url: https://example.com
+actions:
+  - action: get
+    version: 1
+    summary: Gets.
+    input: { type: object }
+    output: { type: object }
+    request: { method: GET, path: /x }
+";
+    let file = "w.yaml".to_owned();
+    let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+    let workflow = parse::workflow(&stored).expect("a workflow");
+    let mut catalog = Catalog::builtin().expect("manifests");
+    catalog.add("own.yaml", manifest).expect("a manifest");
+    let workflows = vec![(stored, workflow)];
+    let project = Project::new(workflows, Arc::new(catalog), BTreeMap::new()).expect("a project");
+    let bell = Arc::new(Bell::default());
+    let store = Arc::new(Model::new(Arc::clone(&bell) as _));
+    let (script, only) = (Script::default(), None);
+    let stage = Stage { store, bell, project, now_ms: NOON_MS, script, only };
+    let (data, kind, source) = (Json::null(), "A".to_owned(), "ingest".to_owned());
+    let (key, correlation, subject, time_ms) = (None, None, None, None);
+    let event = Arriving { source, kind, data, key, correlation, subject, time_ms };
+    let rehearsed = rehearse(stage, event, None).expect("a rehearsal");
+    assert_eq!(rehearsed.requests.len(), 1);
+    assert_eq!(rehearsed.requests[0].origin, Origin::Nowhere);
+    let failure = rehearsed.runs[0].run.failure.as_ref().expect("a failure");
+    assert!(failure.failure.message.contains("no recorded answer"), "{failure:?}");
+}
