@@ -210,7 +210,7 @@ impl Owner {
 
     fn advance(&mut self, input: Input) -> Vec<Effect> {
         let now_ms = self.inner.clock.now_ms();
-        let next = advance(self.run.clone(), &self.known.workflow, input, now_ms);
+        let next = advance(self.run.take(), &self.known.workflow, input, now_ms);
         self.run = next.run;
         self.entries.extend(next.entries);
         next.effects

@@ -15,6 +15,7 @@ use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 
 mod counters;
 pub mod filter;
+mod hash;
 pub mod model;
 mod schedule;
 pub mod sqlite;

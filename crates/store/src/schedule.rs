@@ -2,7 +2,7 @@
 //! key are at work. Owned by the embedded backend, rebuilt when it opens; writes nothing.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use postroom_core::id::KeyHash;
@@ -10,6 +10,7 @@ use postroom_core::run::RunState;
 use postroom_core::{Event, Run, RunId};
 
 use crate::Fence;
+use crate::hash::Map;
 
 /// Bytes of events kept with waiting runs, so that a run claimed soon after it was recorded needs
 /// no read. Beyond this, claims read from disk.
@@ -121,9 +122,9 @@ struct Void {
 pub(crate) struct Schedule {
     waiting: BinaryHeap<Waiting>,
     /// Runs that moved or ended while they waited; their old places are dropped as they come up.
-    void: HashMap<RunId, Void>,
-    held: HashMap<RunId, Held>,
-    lines: HashMap<KeyHash, Line>,
+    void: Map<RunId, Void>,
+    held: Map<RunId, Held>,
+    lines: Map<KeyHash, Line>,
     fence: u64,
     places: u64,
     fresh_bytes: usize,

@@ -128,7 +128,8 @@ impl Sqlite {
         let mut connection =
             connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         // The log is what is durable; these tables are made so by checkpoints.
-        let follower = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0";
+        let follower = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; \
+                        PRAGMA cache_size = -16000";
         connection.execute_batch(follower).map_err(failed)?;
         schema::migrate(&mut connection)?;
         let (applied, log) = catch_up(&mut connection, folder)?;

@@ -72,6 +72,20 @@ impl Run {
         Some((self, Self::acted(Kind::Redriven, actor, note, now_ms)))
     }
 
+    /// Takes the run out. What stays behind has no name, key and steps, and is of no use until a
+    /// run is put in its place.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let husk = Self {
+            workflow: String::new(),
+            key: String::new(),
+            steps: Vec::new(),
+            failure: None,
+            ..*self
+        };
+        std::mem::replace(self, husk)
+    }
+
     /// Makes a new run dead before it starts, because whether or how to start it is not known.
     pub fn fail_at_birth(&mut self, failure: Failure, now_ms: i64) {
         self.failure = Some(RunFailure { reason: Reason::Unroutable, step: None, failure });

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use postroom_core::id::KeyHash;
 
+use crate::hash::Map;
+
 /// Shared numbers by name: the value and until when it counts, in milliseconds since 1970.
 pub(super) type Numbers = HashMap<String, (i64, i64)>;
 
@@ -14,7 +16,7 @@ const BUCKET_MS: i64 = 600_000;
 /// Keys seen, each with the id that had it first.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    seen: HashMap<KeyHash, ([u8; 16], i64)>,
+    seen: Map<KeyHash, ([u8; 16], i64)>,
     expiring: BTreeMap<i64, Vec<KeyHash>>,
 }
 

@@ -3,18 +3,18 @@
 //! checkpoint has made that durable. A run that moved several times is written once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::backlog::{Backlog, Task};
 use super::lines::{self, EventLine, Key, Line, MoveLine, Name, StartLine};
 use super::log::{Frame, Segment};
 use super::prune::{self, Tally};
 use super::{Shared, failed, io_failed, rows};
+use crate::hash::Map;
 use crate::{Error, Retention};
 
 /// A checkpoint is made past this; the log of the tables is used again from its start then.
@@ -174,7 +174,7 @@ pub(super) fn write(connection: &mut Connection, frames: &[Frame]) -> Result<[i6
     let Some((last, _)) = frames.last() else { return Ok([0; 6]) };
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let mut batch = Batch::new(&transaction);
+    let mut batch = Batch::new(&transaction)?;
     for (_, payload) in frames {
         for line in lines::read(payload)? {
             batch.apply(line)?;
@@ -216,29 +216,62 @@ struct RunRow<'a> {
     journal: Option<(u32, Cow<'a, str>)>,
 }
 
+/// The statements that a batch repeats, looked up once.
+struct Statements<'c> {
+    event: CachedStatement<'c>,
+    start: CachedStatement<'c>,
+    change: CachedStatement<'c>,
+    journal: CachedStatement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    fn new(connection: &'c Connection) -> Result<Self, Error> {
+        let prepared = |sql| connection.prepare_cached(sql).map_err(failed);
+        Ok(Self {
+            event: prepared(
+                "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
+                 subject, key, cause, routed, data) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?,
+            start: prepared(
+                "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, \
+                 due_ms, finished_ms, gate, gate_limit, body, first_entries) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?,
+            change: prepared(
+                "UPDATE runs SET state = ?2, due_ms = ?3, finished_ms = ?4, body = ?5, \
+                 definition = ?6 WHERE id = ?1",
+            )?,
+            journal: prepared("INSERT INTO journal (run, n, entries) VALUES (?1, ?2, ?3)")?,
+        })
+    }
+}
+
 /// Lines on their way into the tables, inside one transaction.
 struct Batch<'c, 'a> {
     connection: &'c Connection,
+    statements: Statements<'c>,
     /// The row of the last event.
     event_seq: i64,
     runs: Vec<RunRow<'a>>,
-    index: HashMap<Name, usize>,
+    index: Map<Name, usize>,
     keys: Vec<u8>,
     keys_until_ms: i64,
     tally: [i64; 6],
 }
 
 impl<'c, 'a> Batch<'c, 'a> {
-    fn new(connection: &'c Connection) -> Self {
-        Self {
+    fn new(connection: &'c Connection) -> Result<Self, Error> {
+        Ok(Self {
             connection,
+            statements: Statements::new(connection)?,
             event_seq: 0,
             runs: Vec::new(),
-            index: HashMap::new(),
+            index: Map::default(),
             keys: Vec::new(),
             keys_until_ms: i64::MIN,
             tally: [0; 6],
-        }
+        })
     }
 
     fn apply(&mut self, line: Line<'a>) -> Result<(), Error> {
@@ -296,9 +329,6 @@ impl<'c, 'a> Batch<'c, 'a> {
     }
 
     fn event(&mut self, event: &EventLine<'_>) -> Result<(), Error> {
-        let sql = "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
-                   subject, key, cause, routed, data) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let values = params![
             event.id,
             event.source,
@@ -312,7 +342,7 @@ impl<'c, 'a> Batch<'c, 'a> {
             event.routed,
             event.data,
         ];
-        execute(self.connection, sql, values)?;
+        self.statements.event.execute(values).map_err(failed)?;
         self.event_seq = self.connection.last_insert_rowid();
         self.key(event.dedupe, event.id);
         Ok(())
@@ -328,8 +358,8 @@ impl<'c, 'a> Batch<'c, 'a> {
             }
             row.moved.map_or(Ok(()), |moved| self.update(&moved))?;
             if let Some((n, entries)) = row.journal {
-                let sql = "INSERT INTO journal (run, n, entries) VALUES (?1, ?2, ?3)";
-                execute(self.connection, sql, params![row.id, n, entries])?;
+                let values = params![row.id, n, entries];
+                self.statements.journal.execute(values).map_err(failed)?;
             }
         }
         if !self.keys.is_empty() {
@@ -341,7 +371,7 @@ impl<'c, 'a> Batch<'c, 'a> {
 
     /// A run that was started in this batch, as it is at its end.
     fn insert(
-        &self,
+        &mut self,
         event_seq: i64,
         start: StartLine<'_>,
         moved: Option<MoveLine<'_>>,
@@ -358,9 +388,6 @@ impl<'c, 'a> Batch<'c, 'a> {
             journal: None,
         });
         let (gate, bound) = start.gate.unzip();
-        let sql = "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, \
-                   due_ms, finished_ms, gate, gate_limit, body, first_entries) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let values = params![
             start.id,
             event_seq,
@@ -375,12 +402,10 @@ impl<'c, 'a> Batch<'c, 'a> {
             now.body,
             entries,
         ];
-        execute(self.connection, sql, values).map(|_| ())
+        self.statements.start.execute(values).map(|_| ()).map_err(failed)
     }
 
-    fn update(&self, moved: &MoveLine<'_>) -> Result<(), Error> {
-        let sql = "UPDATE runs SET state = ?2, due_ms = ?3, finished_ms = ?4, body = ?5, \
-                   definition = ?6 WHERE id = ?1";
+    fn update(&mut self, moved: &MoveLine<'_>) -> Result<(), Error> {
         let values = params![
             moved.id,
             moved.state,
@@ -389,7 +414,7 @@ impl<'c, 'a> Batch<'c, 'a> {
             moved.body,
             moved.definition,
         ];
-        execute(self.connection, sql, values).map(|_| ())
+        self.statements.change.execute(values).map(|_| ()).map_err(failed)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nobody who waits is kept waiting for others: while one group is being written the next gathers
 //! by itself. Only ends of runs, which nobody waits for, wait a moment for company.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::Shared;
 use super::apply::{self, Applied, Group};
 use super::backlog::Task;
 use super::lines::Name;
+use crate::hash::{Map, Set};
 use crate::{
     Arrival, Committed, Count, Counted, Error, Order, Ordered, Recorded, Retention, Transition,
 };
@@ -143,15 +144,15 @@ impl Drop for CloseAtEnd<'_> {
 #[derive(Default)]
 pub(super) struct Overlay {
     /// De-duplication keys remembered, each with who had it first and until when.
-    pub keys: HashMap<KeyHash, ([u8; 16], i64)>,
+    pub keys: Map<KeyHash, ([u8; 16], i64)>,
     /// Runs given back or taken away within the group.
-    pub gone: HashSet<RunId>,
+    pub gone: Set<RunId>,
     /// Runs written within the group that stay with their owner.
-    pub kept: HashSet<RunId>,
+    pub kept: Set<RunId>,
     /// Journal rows written within the group.
-    pub rows: HashMap<RunId, u32>,
+    pub rows: Map<RunId, u32>,
     /// Events recorded within the group.
-    pub events: HashSet<Name>,
+    pub events: Set<Name>,
     /// Shared numbers changed within the group: value and until when.
     pub numbers: HashMap<String, (i64, i64)>,
     pub tally: [i64; 6],
@@ -185,7 +186,7 @@ impl Deliver {
 /// is not among these is new, which saves the look-up.
 #[derive(Default)]
 pub(super) struct Unapplied {
-    ids: HashSet<Name>,
+    ids: Set<Name>,
     order: VecDeque<(u64, Name)>,
     /// The greatest id in the tables.
     pub floor: Name,
