@@ -80,7 +80,8 @@ pub(super) fn read(folder: &Path, applied: u64) -> Result<Vec<Frame>, Error> {
     for (expected, (found, _)) in (applied + 1..).zip(&later) {
         if expected != *found {
             let reason = format!(
-                "the log in {} goes on at {found}, the tables end at {}: entries between are missing",
+                "the log in {} goes on at {found}, the tables end at {}: what lies between is \
+                 missing; restore both from one backup",
                 folder.display(),
                 expected - 1
             );

@@ -30,6 +30,9 @@ impl Drop for EndAtDrop<'_> {
     }
 }
 
+/// After this many rows, some 50 microseconds, the thread gives way to others.
+const STEPS: u32 = 16;
+
 /// Owns the writing connection.
 pub(super) struct Tables {
     pub connection: Connection,
@@ -83,7 +86,8 @@ impl Tables {
                     return true;
                 }
                 Err(error) => {
-                    // The log keeps what was accepted; `Stats::failing` and every refused event say so.
+                    // The log keeps what was accepted; `Stats::failing` and every refused event
+                    // say so.
                     if !self.shared.backlog.failed(&error) {
                         return false;
                     }
@@ -258,6 +262,7 @@ struct Batch<'c, 'a> {
     keys: Vec<u8>,
     keys_until_ms: i64,
     tally: [i64; 6],
+    steps: u32,
 }
 
 impl<'c, 'a> Batch<'c, 'a> {
@@ -271,10 +276,12 @@ impl<'c, 'a> Batch<'c, 'a> {
             keys: Vec::new(),
             keys_until_ms: i64::MIN,
             tally: [0; 6],
+            steps: 0,
         })
     }
 
     fn apply(&mut self, line: Line<'a>) -> Result<(), Error> {
+        self.give_way();
         match line {
             Line::Event(event) => self.event(&event),
             Line::Start(start) => {
@@ -302,6 +309,15 @@ impl<'c, 'a> Batch<'c, 'a> {
                            VALUES (?1, ?2, ?3)";
                 execute(self.connection, sql, params![key, value, until_ms]).map(|_| ())
             }
+        }
+    }
+
+    /// Nobody waits for the tables, while somebody may wait for the log: every now and then this
+    /// thread lets others have the processor.
+    fn give_way(&mut self) {
+        self.steps += 1;
+        if self.steps.is_multiple_of(STEPS) {
+            std::thread::yield_now();
         }
     }
 
@@ -351,6 +367,7 @@ impl<'c, 'a> Batch<'c, 'a> {
     /// Writes what was gathered; gives the changes of the counts by state.
     fn finish(mut self) -> Result<[i64; 6], Error> {
         for row in std::mem::take(&mut self.runs) {
+            self.give_way();
             if let Some((event_seq, start)) = row.start {
                 let entries = row.journal.map(|(_, entries)| entries);
                 self.insert(event_seq, start, row.moved, entries)?;
