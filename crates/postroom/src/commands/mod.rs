@@ -42,7 +42,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let options = home::Options { config: global.config.clone(), data: global.data.clone() };
     match &cli.command {
         Command::Serve(args) => serve::run(args, &options, output).await,
-        Command::Check => check::run(&options, output),
+        Command::Check(args) => check::run(args, &options, output),
         Command::Send(args) => send::run(args, global, output).await,
         Command::Runs(command) => runs::run(command, &Reach::find(global).await?, output).await,
         Command::Events(command) => events::run(command, &Reach::find(global).await?, output).await,
