@@ -10,7 +10,7 @@ mod roots;
 
 use std::collections::BTreeMap;
 
-use postroom_expr::{Checked, Env, Expr, Template, Type};
+use postroom_expr::{Checked, Env, Expr, Template, Type, nearest};
 
 use self::found::{Place, Reporter};
 use crate::definition::{ActionRef, Step, Workflow};
@@ -35,6 +35,8 @@ pub struct Contracts {
     pub actions: BTreeMap<String, Result<Contract, Problem>>,
     /// Types of the data of events by event type. The data of others may be anything.
     pub events: BTreeMap<String, Type>,
+    /// The adapter of each connection by its name. `None` where connections are not looked at.
+    pub connections: Option<BTreeMap<String, String>>,
 }
 
 impl Contracts {
@@ -170,9 +172,30 @@ impl Check<'_> {
             problem.detail = format!("step `{}`: {}", step.id, problem.detail);
             self.reporter.whole(problem, &place.below("uses"), step.uses.to_string().len());
         }
+        self.connection(step, &place);
         let contract = self.contracts.action(&step.uses);
         let checked: Checked = step.with.check(&env, &contract.input);
         self.reporter.found(checked, &place.below("with"));
+    }
+
+    fn connection(&mut self, step: &Step, place: &Place) {
+        let (Some(known), Some(name)) = (&self.contracts.connections, &step.connection) else {
+            return;
+        };
+        let adapter = &step.uses.adapter;
+        if name == adapter || known.get(name) == Some(adapter) {
+            return;
+        }
+        let detail = format!(
+            "step `{}` uses connection `{name}`, which is none of adapter `{adapter}`",
+            step.id
+        );
+        let mut problem = Problem::new(&problem::UNKNOWN_CONNECTION, detail);
+        let fitting = known.iter().filter(|(_, of)| *of == adapter).map(|(name, _)| name);
+        if let Some(near) = nearest(name, fitting) {
+            problem = problem.hint(format!("did you mean `{near}`?"));
+        }
+        self.reporter.whole(problem, &place.below("connection"), name.len());
     }
 
     fn place_of(&self, index: usize) -> Place {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use postroom_expr::{Env, Expr, Field, JsonView, Limits, Rest, Scope, Type, Value, code};
+use postroom_expr::{
+    Env, Expr, Field, JsonView, Limits, Mapping, Rest, Scope, Template, Type, Value, code,
+};
 use proptest::prelude::*;
 
 /// A source of choices, so that one number decides a whole case.
@@ -307,6 +309,70 @@ fn one_case(seed: u64) -> Result<bool, TestCaseError> {
     Ok(true)
 }
 
+/// The type with what is left to the contract at run time: which texts, and unlisted fields.
+fn lenient(ty: &Type) -> Type {
+    match ty {
+        Type::Text(_) => Type::TEXT,
+        Type::List(item) => Type::list(lenient(item)),
+        Type::Union(members) => Type::union(members.iter().map(lenient)),
+        Type::Object(object) => {
+            let fields = object.fields.iter().map(|(name, field)| {
+                let Field { ty, required } = field;
+                (name.clone(), Field { ty: lenient(ty), required: *required })
+            });
+            let rest = match &object.rest {
+                Rest::Open(ty) => Rest::Open(lenient(ty)),
+                _ => Rest::Undeclared,
+            };
+            Type::object(fields.collect(), rest)
+        }
+        other => other.clone(),
+    }
+}
+
+/// A mapping of random expressions that is let through renders to what was wanted.
+fn one_mapping(seed: u64) -> Result<bool, TestCaseError> {
+    let mut dice = Dice(seed);
+    let ty = a_type(&mut dice, 3);
+    let wanted = match dice.below(4) {
+        0 => a_type(&mut dice, 3),
+        1 => Type::closed([("a", a_type(&mut dice, 2)), ("b", ty.clone())]),
+        _ => Type::closed([("a", ty.clone()), ("b", a_type(&mut dice, 0).or_null())]),
+    };
+    let world = World { roots: vec![("e", ty.clone())], locals: Vec::new() };
+    let mut entries = Vec::new();
+    for name in &NAMES[..2] {
+        let depth = dice.below(2);
+        let source = match dice.below(3) {
+            0 => "e".to_owned(),
+            _ => an_expression(&mut dice, depth, &world),
+        };
+        let Ok(template) = Template::parse(&format!("${{{{ {source} }}}}")) else {
+            return Ok(false);
+        };
+        entries.push(((*name).to_owned(), Mapping::Template(template)));
+    }
+    let mapping = Mapping::Object(entries);
+    let env = Env::new().with("e", ty.clone());
+    let checked = mapping.check(&env, &wanted);
+    if !checked.findings.is_empty() || !checked.untyped.is_empty() {
+        return Ok(false);
+    }
+    for _ in 0..8 {
+        let mut text = String::new();
+        a_value(&mut dice, &ty, &mut text);
+        let scope = Scope::new().with("e", Value::Json(JsonView::parse(&text).expect("JSON")));
+        match mapping.render(&scope, Limits::default()) {
+            Ok(json) => {
+                let holds = lenient(&wanted).holds(JsonView::parse(&json).expect("JSON"));
+                prop_assert!(holds, "{:?}\n e = {}\n is {}\n {:?}", mapping, text, json, wanted);
+            }
+            Err(found) => prop_assert!(!is_of_kind(&found.fault), "{:?} {}", mapping, found),
+        }
+    }
+    Ok(true)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30_000))]
 
@@ -314,10 +380,17 @@ proptest! {
     fn what_is_let_through_does_not_fault_for_the_kind_of_a_value(seed in any::<u64>()) {
         one_case(seed)?;
     }
+
+    #[test]
+    fn a_mapping_that_is_let_through_renders_to_what_is_wanted(seed in any::<u64>()) {
+        one_mapping(seed)?;
+    }
 }
 
 #[test]
 fn enough_is_let_through_for_the_property_to_mean_something() {
     let clean = (0..4_000).filter(|seed| one_case(*seed).expect("it holds")).count();
     assert!(clean > 800, "only {clean} of 4000 were let through");
+    let clean = (0..4_000).filter(|seed| one_mapping(*seed).expect("it holds")).count();
+    assert!(clean > 200, "only {clean} of 4000 mappings were let through");
 }

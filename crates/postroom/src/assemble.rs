@@ -76,7 +76,10 @@ pub(crate) fn examine(loaded: &Loaded) -> Examined {
     let events = contracts::events(&loaded.folder, &mut problems);
     let read: Vec<&Workflow> = workflows.iter().map(|defined| &defined.workflow).collect();
     notes.extend(contracts::unused(events.keys(), &read));
-    let contracts = contracts::of(read.into_iter(), &catalog, events);
+    let mut contracts = contracts::of(read.into_iter(), &catalog, events);
+    let adapter =
+        |(name, known): (&String, &Arc<Connection>)| (name.clone(), known.adapter.clone());
+    contracts.connections = Some(connections.iter().map(adapter).collect());
     let mut report = typecheck::Report::default();
     for Defined { stored, workflow, root } in &workflows {
         report.add(typecheck::workflow(workflow, root, &stored.text, &contracts));
