@@ -78,5 +78,6 @@ fn contracts() -> Contracts {
     Contracts {
         actions: [("stripe/invoice".to_owned(), invoice), ("slack/post".to_owned(), post)].into(),
         events: events.collect(),
+        connections: None,
     }
 }

@@ -85,6 +85,7 @@ fn contracts() -> Contracts {
             ("REFUND".to_owned(), schema::to_type(&refund)),
         ]
         .into(),
+        connections: Some([("team".to_owned(), "slack".to_owned())].into()),
     }
 }
 

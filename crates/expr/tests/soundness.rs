@@ -149,14 +149,22 @@ fn a_path(dice: &mut Dice, world: &World) -> String {
 
 fn a_guard(dice: &mut Dice, path: &str, depth: usize, world: &World) -> String {
     let text = dice.one_of(&TEXTS);
-    match dice.below(9) {
+    match dice.below(13) {
         0 | 1 if path.contains(['.', '[']) => format!("has({path})"),
         2 => format!("{path} != null"),
         3 => format!("{path} == null"),
         4 => format!("{path} == '{text}'"),
         5 => format!("{path} in ['x', '{text}']"),
         6 => format!("({path} ?? '') != ''"),
-        7 => format!("!({})", an_expression(dice, depth, world)),
+        7 => format!("({path} ?? {}) > 1", dice.one_of(&["0", "1", "2"])),
+        8 => format!("({path} ?? '').contains('x')"),
+        9 => format!("({path} ?? []).size() > {}", dice.one_of(&["0", "-1"])),
+        10 => {
+            let kind = dice.one_of(&["string", "number", "object", "list", "null"]);
+            format!("type({path}) {} '{kind}'", dice.one_of(&["==", "!="]))
+        }
+        11 => format!("'a' in {path}"),
+        12 => format!("!({})", an_expression(dice, depth, world)),
         _ => an_expression(dice, depth, world),
     }
 }

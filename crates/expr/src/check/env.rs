@@ -80,6 +80,21 @@ impl Env {
         self.locals.pop().unwrap_or(Type::Never)
     }
 
+    /// The type of what a path leads to where it leads somewhere.
+    pub(crate) fn at(&self, root: &Root, path: &[Arc<str>]) -> Type {
+        let start = match root {
+            Root::Name(name) => self.get(name).cloned().unwrap_or(Type::Never),
+            Root::Local(depth) => self.local(*depth),
+        };
+        path.iter().fold(start, |ty, key| {
+            Type::union(ty.members().iter().map(|member| match member {
+                Type::Object(object) => object.field(key).map_or(Type::Never, |(ty, _)| ty),
+                Type::Dyn => Type::Dyn,
+                _ => Type::Never,
+            }))
+        })
+    }
+
     /// What is known after a test of what is at a path.
     pub(crate) fn narrow(&mut self, root: &Root, path: &[Arc<str>], test: &Test) {
         let slot = match root {

@@ -1,14 +1,21 @@
 //! What a condition says once it came out true or false.
 //!
-//! Owns the forms of a guard: `has(a.b)`, `a.b != null`, `a.b == 'text'`, `a.b in ['x', 'y']`,
-//! `a?.b ?? '' != ''`, a path that is a condition by itself, and `!`, `&&`, `||` of them. Any
-//! other condition says nothing, which is always right.
+//! Owns the forms of a guard: `has(a.b)`, `'b' in a`, `a.b != null`, `a.b == 'text'`,
+//! `a.b in ['x', 'y']`, `type(a.b) == 'string'`, a path that is a condition by itself, anything
+//! that comes out otherwise where `a?.b ?? default` is its default, and `!`, `&&`, `||` of them.
+//! Any other condition says nothing, which is always right.
 
 use std::sync::Arc;
 
 use super::env::{Env, Root};
-use crate::tree::{Binary, NodeId, NodeKind, Tree, Unary};
-use crate::types::Test;
+use crate::eval::{self, Meter};
+use crate::expr::Limits;
+use crate::scope::Scope;
+use crate::tree::{Binary, NodeId, NodeKind, Tree, Unary, children};
+use crate::types::{Kinds, Test};
+
+/// Steps that trying a default may take.
+const DEFAULT_FUEL: u64 = 1_000;
 
 /// A path that is known without evaluating.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +61,16 @@ pub(super) fn assume(tree: &Tree, env: &Env, condition: NodeId, truth: bool) -> 
         NodeKind::Unary { operator: Unary::Not, operand } => assume(tree, env, *operand, !truth),
         NodeKind::And(left, right) => both(tree, env, (*left, *right), truth, true),
         NodeKind::Or(left, right) => both(tree, env, (*left, *right), truth, false),
-        _ => match test(tree, condition, truth) {
-            Some((path, test)) => {
-                let mut env = env.clone();
+        _ => {
+            let mut env = env.clone();
+            for (path, test) in test(tree, &env, condition, truth)
+                .into_iter()
+                .chain(without_default(tree, condition, truth))
+            {
                 env.narrow(&path.root, &path.keys, &test);
-                env
             }
-            None => env.clone(),
-        },
+            env
+        }
     }
 }
 
@@ -77,7 +86,7 @@ fn both(tree: &Tree, env: &Env, sides: (NodeId, NodeId), truth: bool, deciding: 
     at_once.join(&assume(tree, &asked, right, truth))
 }
 
-fn test(tree: &Tree, condition: NodeId, truth: bool) -> Option<(Path, Test)> {
+fn test(tree: &Tree, env: &Env, condition: NodeId, truth: bool) -> Option<(Path, Test)> {
     match &tree.node(condition).kind {
         NodeKind::Has(node) => {
             Some((path(tree, *node)?, if truth { Test::Present } else { Test::Absent }))
@@ -91,7 +100,9 @@ fn test(tree: &Tree, condition: NodeId, truth: bool) -> Option<(Path, Test)> {
             compared(tree, *left, *right, equal).or_else(|| compared(tree, *right, *left, equal))
         }
         NodeKind::Binary { operator: Binary::In, left, right } => {
-            let NodeKind::List(items) = &tree.node(*right).kind else { return None };
+            let NodeKind::List(items) = &tree.node(*right).kind else {
+                return key_in(tree, env, *left, *right, truth);
+            };
             let text = |id: &NodeId| match &tree.node(*id).kind {
                 NodeKind::Str(text) => Some(Arc::from(text.as_ref())),
                 _ => None,
@@ -99,12 +110,6 @@ fn test(tree: &Tree, condition: NodeId, truth: bool) -> Option<(Path, Test)> {
             let texts: Vec<Arc<str>> = items.iter().map(text).collect::<Option<_>>()?;
             Some((path(tree, *left)?, if truth { Test::OneOf(texts) } else { Test::NoneOf(texts) }))
         }
-        NodeKind::Coalesce(left, right) => match &tree.node(*right).kind {
-            NodeKind::Bool(default) if *default != truth => {
-                Some((path(tree, *left)?, Test::NotNull))
-            }
-            _ => None,
-        },
         // A value that came out true is no null, and one that came out false neither.
         _ => Some((path(tree, condition)?, Test::NotNull)),
     }
@@ -113,17 +118,19 @@ fn test(tree: &Tree, condition: NodeId, truth: bool) -> Option<(Path, Test)> {
 /// Of a path compared with a literal.
 fn compared(tree: &Tree, left: NodeId, right: NodeId, equal: bool) -> Option<(Path, Test)> {
     let literal = &tree.node(right).kind;
-    if let NodeKind::Coalesce(value, default) = &tree.node(left).kind {
-        let default = &tree.node(*default).kind;
-        if !is_literal(default) || !is_literal(literal) {
-            return None;
-        }
-        let is_default = same(default, literal);
-        return match (is_default, equal) {
-            (true, false) => Some((path(tree, *value)?, Test::NotNull)),
-            (false, true) => Some((path(tree, *value)?, is(literal, true))),
-            _ => None,
-        };
+    if let (NodeKind::Call { function, args }, NodeKind::Str(kind)) =
+        (&tree.node(left).kind, literal)
+        && function.name == "type"
+        && let [of] = args.as_ref()
+    {
+        return Some((path(tree, *of)?, of_kind(kind, equal)?));
+    }
+    if let (NodeKind::Coalesce(value, default), NodeKind::Str(text)) =
+        (&tree.node(left).kind, literal)
+        && equal
+        && matches!(&tree.node(*default).kind, NodeKind::Str(default) if default != text)
+    {
+        return Some((path(tree, *value)?, is(literal, true)));
     }
     if !is_literal(literal) {
         return None;
@@ -155,16 +162,55 @@ fn is_literal(kind: &NodeKind) -> bool {
     )
 }
 
-fn same(a: &NodeKind, b: &NodeKind) -> bool {
-    match (a, b) {
-        (NodeKind::Null, NodeKind::Null) => true,
-        (NodeKind::Bool(a), NodeKind::Bool(b)) => a == b,
-        (NodeKind::Int(a), NodeKind::Int(b)) => a == b,
-        (NodeKind::Float(a), NodeKind::Float(b)) => a == b,
-        (NodeKind::Int(a), NodeKind::Float(b)) | (NodeKind::Float(b), NodeKind::Int(a)) => {
-            *a as f64 == *b
-        }
-        (NodeKind::Str(a), NodeKind::Str(b)) => a == b,
-        _ => false,
+/// What the name of a kind, as `type` gives it, says.
+fn of_kind(name: &str, equal: bool) -> Option<Test> {
+    let kinds = match name {
+        "null" => return Some(if equal { Test::Nullish } else { Test::NotNull }),
+        "bool" => Kinds::BOOL,
+        "number" => Kinds::NUMBER,
+        "string" => Kinds::TEXT,
+        "list" => Kinds::LIST,
+        "object" => Kinds::OBJECT,
+        _ => return None,
+    };
+    Some(if equal { Test::Kind(kinds) } else { Test::NotKind(kinds) })
+}
+
+/// Of `'key' in a.b`, where `a.b` is an object and no list.
+fn key_in(tree: &Tree, env: &Env, key: NodeId, of: NodeId, truth: bool) -> Option<(Path, Test)> {
+    let NodeKind::Str(key) = &tree.node(key).kind else { return None };
+    let mut path = path(tree, of)?;
+    if !env.at(&path.root, &path.keys).kinds().within(Kinds::OBJECT) {
+        return None;
+    }
+    path.keys.push(key.as_ref().into());
+    Some((path, if truth { Test::Present } else { Test::Absent }))
+}
+
+/// The paths behind which stands a default with which the condition comes out otherwise: they
+/// led to something else, then. `a?.b ?? 0 > 5` is false where `a?.b` is null.
+fn without_default(tree: &Tree, condition: NodeId, truth: bool) -> Vec<(Path, Test)> {
+    let mut defaults = Vec::new();
+    coalesced(tree, condition, &mut defaults);
+    let stands = |(value, default, node): &(NodeId, NodeId, NodeId)| {
+        let path = path(tree, *value)?;
+        let mut nodes = tree.nodes.clone();
+        nodes[node.0 as usize].kind = tree.node(*default).kind.clone();
+        let replaced = Tree { source: Arc::clone(&tree.source), nodes, root: condition };
+        let limits = Limits { fuel: DEFAULT_FUEL, output_bytes: 4096 };
+        // Whatever else it reads is not known here, and then this is a fault.
+        let answer =
+            eval::run(&replaced, &Scope::new(), &mut Meter::new(limits)).ok()?.as_bool()?;
+        (answer != truth).then_some((path, Test::NotNull))
+    };
+    defaults.iter().filter_map(stands).collect()
+}
+
+/// Each `value ?? default` at a node or below, outside of macros.
+fn coalesced(tree: &Tree, id: NodeId, found: &mut Vec<(NodeId, NodeId, NodeId)>) {
+    match &tree.node(id).kind {
+        NodeKind::Coalesce(value, default) => found.push((*value, *default, id)),
+        NodeKind::Macro { list, .. } => coalesced(tree, *list, found),
+        kind => children(kind, |child| coalesced(tree, child, found)),
     }
 }

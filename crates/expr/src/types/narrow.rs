@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Field, Object, Rest, Type};
+use super::{Field, Kinds, Object, Rest, Type};
 
 /// What is known of the value at a path.
 #[derive(Clone, Debug)]
@@ -23,12 +23,16 @@ pub(crate) enum Test {
     OneOf(Vec<Arc<str>>),
     /// It is none of these texts; it may be anything else.
     NoneOf(Vec<Arc<str>>),
+    /// It is of one of these kinds, null not among them.
+    Kind(Kinds),
+    /// It is of none of these kinds.
+    NotKind(Kinds),
 }
 
 impl Test {
     /// Whether it can only come out so where the path leads somewhere.
     fn needs_path(&self) -> bool {
-        matches!(self, Self::Present | Self::NotNull | Self::OneOf(_))
+        matches!(self, Self::Present | Self::NotNull | Self::OneOf(_) | Self::Kind(_))
     }
 }
 
@@ -67,6 +71,9 @@ fn value(ty: &Type, test: &Test) -> Type {
             Type::texts(known.iter().filter(|text| !texts.contains(text)).cloned())
         }
         (Test::NoneOf(_), _) => ty.clone(),
+        (Test::Kind(kinds), ty) if ty.kinds().any_of(*kinds) => ty.clone(),
+        (Test::NotKind(kinds), ty) if !ty.kinds().any_of(*kinds) => ty.clone(),
+        (Test::Kind(_) | Test::NotKind(_), _) => Type::Never,
     }
 }
 
