@@ -110,7 +110,8 @@ impl<'a> Reader<'a> {
             Some(items @ Value::Object(_)) => self.schema(items, depth + 1),
             _ => Type::Dyn,
         };
-        Type::list(Type::union(first.into_iter().chain([others])))
+        let filled = words.get("minItems").and_then(Value::as_u64).is_some_and(|least| least > 0);
+        Type::List(Arc::new(Type::union(first.into_iter().chain([others]))), filled)
     }
 
     fn object(&mut self, words: &'a Map<String, Value>, depth: usize) -> Type {
@@ -214,7 +215,9 @@ fn meet(a: &Type, b: &Type) -> Type {
                 (Type::Text(Some(a)), Type::Text(Some(b))) => {
                     Type::texts(a.iter().filter(|text| b.contains(text)).cloned())
                 }
-                (Type::List(a), Type::List(b)) => Type::list(meet(a, b)),
+                (Type::List(a, one), Type::List(b, other)) => {
+                    Type::List(Arc::new(meet(a, b)), *one || *other)
+                }
                 (Type::Object(a), Type::Object(b)) => objects(a, b),
                 (a, b) if a == b => a.clone(),
                 _ => Type::Never,

@@ -157,9 +157,7 @@ impl Checker<'_> {
             NodeKind::Template(pieces) => self.template(pieces),
             NodeKind::Name(name) => self.name(name, id),
             NodeKind::Local(depth) => self.env.local(usize::from(*depth)),
-            NodeKind::List(items) => {
-                Type::list(Type::union(items.iter().map(|item| self.ty(*item)).collect::<Vec<_>>()))
-            }
+            NodeKind::List(items) => self.list(items),
             NodeKind::Object(entries) => self.object(entries),
             NodeKind::Member { object, name, name_span, optional } => {
                 let ty = self.node(*object);
@@ -248,6 +246,12 @@ impl Checker<'_> {
         let message = format!("`{excerpt}` {is} null, which has no text");
         let fault = Fault::new(code::MAYBE_NULL, self.tree.span(id), message);
         self.report(fault.hint("say what should stand here instead, for example `?? ''`"), id);
+    }
+
+    fn list(&mut self, items: &[NodeId]) -> Type {
+        let filled = items.iter().any(|item| !crate::omit::may_omit(self.tree, *item));
+        let types: Vec<Type> = items.iter().map(|item| self.ty(*item)).collect();
+        Type::List(Arc::new(Type::union(types)), filled)
     }
 
     fn object(&mut self, entries: &[(Key, NodeId)]) -> Type {

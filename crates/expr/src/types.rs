@@ -37,8 +37,8 @@ pub enum Type {
     Number,
     /// Text: one of these, in ascending order, or any.
     Text(Option<Arc<[Arc<str>]>>),
-    /// A list of items of one type.
-    List(Arc<Type>),
+    /// A list of items of one type; whether it is known to have at least one.
+    List(Arc<Type>, bool),
     /// An object.
     Object(Arc<Object>),
     /// One of several, made by [`Type::union`] only.
@@ -129,7 +129,12 @@ impl Type {
 
     /// A list of items of a type.
     pub fn list(item: Self) -> Self {
-        Self::List(Arc::new(item))
+        Self::List(Arc::new(item), false)
+    }
+
+    /// A list of at least one item of a type.
+    pub fn filled_list(item: Self) -> Self {
+        Self::List(Arc::new(item), true)
     }
 
     /// An object that has exactly these fields.
@@ -195,7 +200,7 @@ impl Type {
             Self::Bool => Kinds::BOOL,
             Self::Int | Self::Number => Kinds::NUMBER,
             Self::Text(_) => Kinds::TEXT,
-            Self::List(_) => Kinds::LIST,
+            Self::List(..) => Kinds::LIST,
             Self::Object(_) => Kinds::OBJECT,
         };
         self.members().iter().fold(Kinds::NONE, |all, ty| all.or(kind(ty)))
@@ -250,7 +255,7 @@ struct Parts {
     bool: bool,
     number: Option<Type>,
     text: Option<Option<Vec<Arc<str>>>>,
-    items: Option<Type>,
+    items: Option<(Type, bool)>,
     objects: Vec<Arc<Object>>,
 }
 
@@ -268,12 +273,12 @@ impl Parts {
                 (text @ None, Some(more)) => *text = Some(Some(more.to_vec())),
                 (text, _) => *text = Some(None),
             },
-            Type::List(item) => {
+            Type::List(item, filled) => {
                 let item = item.as_ref();
                 self.items = Some(match self.items.take() {
-                    Some(known) if known == *item => known,
-                    Some(known) => Type::union([known, item.clone()]),
-                    None => item.clone(),
+                    Some((known, both)) if known == *item => (known, both && *filled),
+                    Some((known, both)) => (Type::union([known, item.clone()]), both && *filled),
+                    None => (item.clone(), *filled),
                 });
             }
             Type::Object(object) => {
@@ -293,7 +298,7 @@ impl Parts {
             members.extend(self.bool.then_some(Type::Bool));
             members.extend(self.number);
             members.extend(self.text.map(|texts| texts.map_or(Type::TEXT, Type::texts)));
-            members.extend(self.items.map(Type::list));
+            members.extend(self.items.map(|(item, filled)| Type::List(Arc::new(item), filled)));
             if self.objects.len() > MAX_OBJECTS {
                 members.push(Type::Object(Arc::new(merged(&self.objects))));
             } else {

@@ -37,7 +37,7 @@ fn a_type(dice: &mut Dice, depth: usize) -> Type {
         3 => Type::Number,
         4 => Type::TEXT,
         5 => Type::texts(["x", "y"]),
-        6 => Type::list(a_type(dice, depth - 1)),
+        6 => Type::List(a_type(dice, depth - 1).into(), dice.below(2) == 0),
         7 => Type::union([a_type(dice, depth - 1), a_type(dice, depth - 1)]),
         8 => a_type(dice, depth - 1).or_null(),
         _ => {
@@ -68,9 +68,9 @@ fn a_value(dice: &mut Dice, ty: &Type, out: &mut String) {
         Type::Text(Some(texts)) => {
             write!(out, "{:?}", texts[dice.below(texts.len())]).expect("strings take all");
         }
-        Type::List(item) => {
+        Type::List(item, filled) => {
             out.push('[');
-            for index in 0..dice.below(4) {
+            for index in 0..dice.below(4).max(usize::from(*filled)) {
                 out.push_str(if index > 0 { "," } else { "" });
                 a_value(dice, item, out);
             }
@@ -163,7 +163,10 @@ fn a_guard(dice: &mut Dice, path: &str, depth: usize, world: &World) -> String {
             let kind = dice.one_of(&["string", "number", "object", "list", "null"]);
             format!("type({path}) {} '{kind}'", dice.one_of(&["==", "!="]))
         }
-        11 => format!("'a' in {path}"),
+        11 => match dice.below(2) {
+            0 => format!("'a' in {path}"),
+            _ => format!("{path}.size() {} {}", dice.one_of(&[">", "!=", "=="]), dice.below(2)),
+        },
         12 => format!("!({})", an_expression(dice, depth, world)),
         _ => an_expression(dice, depth, world),
     }
@@ -192,7 +195,17 @@ fn an_expression(dice: &mut Dice, depth: usize, world: &World) -> String {
         8..=11 => {
             let path = a_path(dice, world);
             let guard = a_guard(dice, &path, depth, world);
-            let after = dice.one_of(&["", ".a", ".b", "?.a", ".upper()", " + 1", ".size()"]);
+            let after = dice.one_of(&[
+                "",
+                ".a",
+                ".b",
+                "?.a",
+                ".upper()",
+                " + 1",
+                ".size()",
+                ".first()",
+                ".last().a",
+            ]);
             match dice.below(4) {
                 0 => format!("({guard}) && ({path}{after}) == ({one})"),
                 1 => format!("({guard}) || ({path}{after}) == ({one})"),
@@ -321,7 +334,7 @@ fn one_case(seed: u64) -> Result<bool, TestCaseError> {
 fn lenient(ty: &Type) -> Type {
     match ty {
         Type::Text(_) => Type::TEXT,
-        Type::List(item) => Type::list(lenient(item)),
+        Type::List(item, _) => Type::list(lenient(item)),
         Type::Union(members) => Type::union(members.iter().map(lenient)),
         Type::Object(object) => {
             let fields = object.fields.iter().map(|(name, field)| {

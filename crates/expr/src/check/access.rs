@@ -166,7 +166,7 @@ impl Checker<'_> {
             match member {
                 Type::Dyn => cases.values.push(Type::Dyn),
                 Type::Null => cases.null = true,
-                Type::List(item) => {
+                Type::List(item, _) => {
                     self.list_index(&key, index);
                     cases.values.push(item.as_ref().clone());
                     // Whether there is such an item is a matter of the value.

@@ -76,10 +76,10 @@ impl Checker<'_> {
         }
         for member in ty.members() {
             match (takes, member) {
-                (Takes::Ordered, Type::List(item)) => {
+                (Takes::Ordered, Type::List(item, _)) => {
                     self.ordered(arg, item, &format!("`{name}`"));
                 }
-                (_, Type::List(item)) => self.items_of(name, takes, arg, item),
+                (_, Type::List(item, _)) => self.items_of(name, takes, arg, item),
                 (Takes::Query, Type::Object(object)) => {
                     let values = object.fields.values().map(|field| &field.ty);
                     let rest = match &object.rest {
@@ -124,7 +124,7 @@ impl Checker<'_> {
         let scalars = Kinds::TEXT.or(Kinds::NUMBER).or(Kinds::BOOL).or(Kinds::DYN);
         let mut bad = ty.kinds().minus(scalars.or(Kinds::LIST));
         for member in ty.members() {
-            if let Type::List(item) = member {
+            if let Type::List(item, _) = member {
                 bad = bad.or(item.kinds().minus(scalars));
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! Owns the forms of a guard: `has(a.b)`, `'b' in a`, `a.b != null`, `a.b == 'text'`,
 //! `a.b in ['x', 'y']`, `type(a.b) == 'string'`, a path that is a condition by itself, anything
-//! that comes out otherwise where `a?.b ?? default` is its default, and `!`, `&&`, `||` of them.
+//! that comes out otherwise where `a?.b ?? default` is its default or `a.size()` is 0, and `!`,
+//! `&&`, `||` of them.
 //! Any other condition says nothing, which is always right.
 
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use crate::scope::Scope;
 use crate::tree::{Binary, NodeId, NodeKind, Tree, Unary, children};
 use crate::types::{Kinds, Test};
 
-/// Steps that trying a default may take.
-const DEFAULT_FUEL: u64 = 1_000;
+/// Steps that trying something in place of a path may take.
+const TRYING_FUEL: u64 = 1_000;
 
 /// A path that is known without evaluating.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(super) fn assume(tree: &Tree, env: &Env, condition: NodeId, truth: bool) -> 
             let mut env = env.clone();
             for (path, test) in test(tree, &env, condition, truth)
                 .into_iter()
-                .chain(without_default(tree, condition, truth))
+                .chain(otherwise(tree, condition, truth))
             {
                 env.narrow(&path.root, &path.keys, &test);
             }
@@ -187,30 +188,51 @@ fn key_in(tree: &Tree, env: &Env, key: NodeId, of: NodeId, truth: bool) -> Optio
     Some((path, if truth { Test::Present } else { Test::Absent }))
 }
 
-/// The paths behind which stands a default with which the condition comes out otherwise: they
-/// led to something else, then. `a?.b ?? 0 > 5` is false where `a?.b` is null.
-fn without_default(tree: &Tree, condition: NodeId, truth: bool) -> Vec<(Path, Test)> {
-    let mut defaults = Vec::new();
-    coalesced(tree, condition, &mut defaults);
-    let stands = |(value, default, node): &(NodeId, NodeId, NodeId)| {
-        let path = path(tree, *value)?;
+/// The paths that led to something else than what the condition comes out otherwise with: not to
+/// null where a default stands behind them, and not to an empty list where their size is asked.
+/// `a?.b ?? 0 > 5` is false where `a?.b` is null, and `a.size() > 0` where there is no item.
+fn otherwise(tree: &Tree, condition: NodeId, truth: bool) -> Vec<(Path, Test)> {
+    let mut instead = Vec::new();
+    replaceable(tree, condition, &mut instead);
+    let stands = |Instead { node, path: of, kind, test }: Instead| {
+        let path = path(tree, of)?;
         let mut nodes = tree.nodes.clone();
-        nodes[node.0 as usize].kind = tree.node(*default).kind.clone();
+        nodes[node.0 as usize].kind = kind;
         let replaced = Tree { source: Arc::clone(&tree.source), nodes, root: condition };
-        let limits = Limits { fuel: DEFAULT_FUEL, output_bytes: 4096 };
+        let limits = Limits { fuel: TRYING_FUEL, output_bytes: 4096 };
         // Whatever else it reads is not known here, and then this is a fault.
         let answer =
             eval::run(&replaced, &Scope::new(), &mut Meter::new(limits)).ok()?.as_bool()?;
-        (answer != truth).then_some((path, Test::NotNull))
+        (answer != truth).then_some((path, test))
     };
-    defaults.iter().filter_map(stands).collect()
+    instead.into_iter().filter_map(stands).collect()
 }
 
-/// Each `value ?? default` at a node or below, outside of macros.
-fn coalesced(tree: &Tree, id: NodeId, found: &mut Vec<(NodeId, NodeId, NodeId)>) {
+/// What is tried in place of a node, the path it stands for, and what is known if it was not so.
+struct Instead {
+    node: NodeId,
+    path: NodeId,
+    kind: NodeKind,
+    test: Test,
+}
+
+/// What can be tried at a node or below, outside of macros.
+fn replaceable(tree: &Tree, id: NodeId, found: &mut Vec<Instead>) {
+    let empty = || NodeKind::List(Box::default());
     match &tree.node(id).kind {
-        NodeKind::Coalesce(value, default) => found.push((*value, *default, id)),
-        NodeKind::Macro { list, .. } => coalesced(tree, *list, found),
-        kind => children(kind, |child| coalesced(tree, child, found)),
+        NodeKind::Coalesce(value, default) => {
+            let kind = tree.node(*default).kind.clone();
+            let list = matches!(&kind, NodeKind::List(items) if items.is_empty());
+            let test = if list { Test::Filled } else { Test::NotNull };
+            found.push(Instead { node: id, path: *value, kind, test });
+        }
+        NodeKind::Call { function, args } if function.name == "size" => match args.as_ref() {
+            [list] if path(tree, *list).is_some() => {
+                found.push(Instead { node: *list, path: *list, kind: empty(), test: Test::Filled });
+            }
+            _ => args.iter().for_each(|arg| replaceable(tree, *arg, found)),
+        },
+        NodeKind::Macro { list, .. } => replaceable(tree, *list, found),
+        kind => children(kind, |child| replaceable(tree, child, found)),
     }
 }

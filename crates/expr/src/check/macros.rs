@@ -1,9 +1,11 @@
 //! Macros: a body typed once for any item.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Checker;
 use crate::fault::{Fault, code};
+use crate::omit;
 use crate::tree::{Macro, NodeId};
 use crate::types::{Kinds, Rest, Type};
 
@@ -28,7 +30,8 @@ impl Checker<'_> {
                     None => self.ty(body),
                 };
                 self.env.unbind();
-                Type::list(mapped)
+                let filled = filter.is_none() && is_filled(&ty) && !omit::may_omit(self.tree, body);
+                Type::List(Arc::new(mapped), filled)
             }
             Macro::Filter => {
                 self.env.bind(item);
@@ -46,14 +49,14 @@ impl Checker<'_> {
             Macro::SortBy => {
                 let key = self.bound(item.clone(), body);
                 self.ordered(body, &key, "`sortBy`");
-                Type::list(item)
+                Type::List(Arc::new(item), is_filled(&ty))
             }
             Macro::GroupBy => {
                 let key = self.bound(item.clone(), body);
                 let taken = Kinds::TEXT.or(Kinds::NUMBER).or(Kinds::BOOL);
                 let what = "groups are named by texts, numbers or true and false";
                 self.wants(body, &key, taken, what, (None, Some("give it a value: `?? ''`")));
-                Type::object(BTreeMap::new(), Rest::Open(Type::list(item)))
+                Type::object(BTreeMap::new(), Rest::Open(Type::filled_list(item)))
             }
         }
     }
@@ -71,7 +74,7 @@ impl Checker<'_> {
         let null = Some("if it may be null, write `(… ?? [])`");
         self.wants(list, ty, taken, "this goes through the items of a list", (None, null));
         Type::union(ty.members().iter().map(|member| match member {
-            Type::List(item) => item.as_ref().clone(),
+            Type::List(item, _) => item.as_ref().clone(),
             Type::Object(object) => object.any_key(),
             Type::Dyn => Type::Dyn,
             _ => Type::Never,
@@ -96,4 +99,9 @@ impl Checker<'_> {
         self.report(Fault::new(code, self.tree.span(about), message).hint(hint), about);
         false
     }
+}
+
+/// Whether there is at least one item.
+fn is_filled(ty: &Type) -> bool {
+    matches!(ty, Type::List(_, true))
 }

@@ -58,8 +58,8 @@ impl Check<'_> {
         match mapping {
             Mapping::Object(entries) => self.object(entries, wanted),
             Mapping::List(items) => {
-                let item = match of_kind(wanted, |ty| matches!(ty, Type::List(_))) {
-                    Some(Type::List(item)) => item.as_ref().clone(),
+                let item = match of_kind(wanted, |ty| matches!(ty, Type::List(..))) {
+                    Some(Type::List(item, _)) => item.as_ref().clone(),
                     _ => Type::Dyn,
                 };
                 let mut types = Vec::new();
@@ -257,7 +257,7 @@ fn conversion(wanted: &Type, found: &Type) -> Option<String> {
         (Type::Text(None), Type::Int | Type::Number | Type::Bool) => {
             "convert it with `string(…)`; a literal is put in quotes"
         }
-        (Type::Text(None), Type::List(_) | Type::Object(_)) => "as JSON text it is `json(…)`",
+        (Type::Text(None), Type::List(..) | Type::Object(_)) => "as JSON text it is `json(…)`",
         (Type::Bool, Type::Text(_)) => "convert it with `bool(…)`, or compare it",
         (Type::Text(Some(known)), Type::Text(Some(texts))) => {
             let odd = texts.iter().find(|text| !known.contains(text))?;

@@ -3,6 +3,8 @@
 //! Owns which kinds each operator takes, as the evaluator does, and comparisons whose answer is
 //! known beforehand.
 
+use std::sync::Arc;
+
 use super::{Checker, is_null};
 use crate::fault::{Fault, code};
 use crate::nearest::nearest;
@@ -107,7 +109,7 @@ impl Checker<'_> {
         let mut candidates = Vec::new();
         for member in b.members() {
             match member {
-                Type::List(item) => candidates.push(item.as_ref().clone()),
+                Type::List(item, _) => candidates.push(item.as_ref().clone()),
                 Type::Object(object) => {
                     let what = "the keys of an object are text";
                     let hint = Some("convert it with `string(…)`");
@@ -215,10 +217,11 @@ fn result(operator: Binary, kinds: Kinds, a: &Type, b: &Type) -> Type {
         (Binary::Add, Kinds::TEXT) => Type::TEXT,
         (Binary::Add, Kinds::LIST) => {
             let items = |ty: &Type| match ty.without_null() {
-                Type::List(item) => item.as_ref().clone(),
-                _ => Type::Dyn,
+                Type::List(item, filled) => (item.as_ref().clone(), filled),
+                _ => (Type::Dyn, false),
             };
-            Type::list(Type::union([items(a), items(b)]))
+            let ((a, one), (b, other)) = (items(a), items(b));
+            Type::List(Arc::new(Type::union([a, b])), one || other)
         }
         (Binary::Add, Kinds::NONE) if a.is_dyn() || b.is_dyn() => Type::Dyn,
         (Binary::Add, _) => Type::Never,

@@ -39,7 +39,7 @@ pub(super) const TABLE: &[Function] = &[
         "slice",
         (2, 3),
         slice,
-        takes(&[Takes::List, Takes::Whole], Gives::By(signature::same)),
+        takes(&[Takes::List, Takes::Whole], Gives::By(signature::some_of)),
         [
             "list.slice(from, to?) -> list",
             "From a position up to, not including, another one; past the end there is nothing.",

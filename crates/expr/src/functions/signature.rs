@@ -76,7 +76,7 @@ impl Given<'_> {
     /// The items of the first argument.
     fn items(&self) -> Type {
         Type::union(self.first().members().iter().map(|member| match member {
-            Type::List(item) => item.as_ref().clone(),
+            Type::List(item, _) => item.as_ref().clone(),
             Type::Dyn => Type::Dyn,
             _ => Type::Never,
         }))
@@ -98,6 +98,11 @@ pub(super) const NODE: Signature = takes(&[], Gives::Node);
 
 pub(super) const fn takes(takes: &'static [Takes], gives: Gives) -> Signature {
     Signature { takes, gives }
+}
+
+/// The list, of which nothing may be left.
+pub(super) fn some_of(given: &Given<'_>) -> Type {
+    Type::list(given.items())
 }
 
 /// The first argument as it is.
@@ -134,7 +139,10 @@ pub(super) fn total(given: &Given<'_>) -> Type {
 
 /// An item, or null where there is none.
 pub(super) fn one_item(given: &Given<'_>) -> Type {
-    given.items().or_null()
+    match given.types.first() {
+        Some(Type::List(item, true)) => item.as_ref().clone(),
+        _ => given.items().or_null(),
+    }
 }
 
 /// One item of a list, or one of several arguments.
@@ -159,7 +167,7 @@ pub(super) fn kind_names(_: &Given<'_>) -> Type {
 pub(super) fn flat(given: &Given<'_>) -> Type {
     let items = given.items();
     Type::list(Type::union(items.members().iter().map(|member| match member {
-        Type::List(item) => item.as_ref().clone(),
+        Type::List(item, _) => item.as_ref().clone(),
         other => other.clone(),
     })))
 }
@@ -179,8 +187,8 @@ pub(super) fn values(given: &Given<'_>) -> Type {
 
 /// The entries of an object.
 pub(super) fn entries(given: &Given<'_>) -> Type {
-    let Type::List(key) = keys(given) else { return Type::Dyn };
-    let Type::List(value) = values(given) else { return Type::Dyn };
+    let Type::List(key, _) = keys(given) else { return Type::Dyn };
+    let Type::List(value, _) = values(given) else { return Type::Dyn };
     Type::list(Type::closed([("key", key.as_ref().clone()), ("value", value.as_ref().clone())]))
 }
 
@@ -263,7 +271,7 @@ fn possible_keys(given: &Given<'_>) -> Option<Vec<Arc<str>>> {
         return Some(texts.clone());
     }
     match given.types.get(1) {
-        Some(Type::List(item)) => match item.as_ref() {
+        Some(Type::List(item, _)) => match item.as_ref() {
             Type::Never => Some(Vec::new()),
             Type::Text(Some(texts)) => Some(texts.to_vec()),
             _ => None,

@@ -95,7 +95,7 @@ fn pair(wanted: &Type, from: &Type) -> Result<(), Option<Misfit>> {
         (Type::Text(Some(wanted)), Type::Text(Some(from))) => {
             if from.iter().all(|text| wanted.contains(text)) { Ok(()) } else { Err(None) }
         }
-        (Type::List(wanted), Type::List(from)) => {
+        (Type::List(wanted, _), Type::List(from, _)) => {
             wanted.takes(from).map_err(|misfit| Some(inside("[]", misfit)))
         }
         (Type::Object(wanted), Type::Object(from)) => objects(wanted, from).map_err(Some),

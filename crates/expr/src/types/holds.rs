@@ -18,8 +18,10 @@ impl Type {
             Self::Text(Some(texts)) => {
                 value.as_str().is_some_and(|found| texts.iter().any(|text| **text == *found))
             }
-            Self::List(item) => {
-                value.kind() == Kind::Array && value.items().all(|value| item.holds(value))
+            Self::List(item, filled) => {
+                value.kind() == Kind::Array
+                    && !(value.is_empty() && *filled)
+                    && value.items().all(|value| item.holds(value))
             }
             Self::Object(object) => value.kind() == Kind::Object && object.holds(value),
             Self::Union(members) => members.iter().any(|member| member.holds(value)),

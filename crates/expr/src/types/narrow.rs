@@ -27,12 +27,17 @@ pub(crate) enum Test {
     Kind(Kinds),
     /// It is of none of these kinds.
     NotKind(Kinds),
+    /// It is no empty list, and not null.
+    Filled,
 }
 
 impl Test {
     /// Whether it can only come out so where the path leads somewhere.
     fn needs_path(&self) -> bool {
-        matches!(self, Self::Present | Self::NotNull | Self::OneOf(_) | Self::Kind(_))
+        matches!(
+            self,
+            Self::Present | Self::NotNull | Self::OneOf(_) | Self::Kind(_) | Self::Filled
+        )
     }
 }
 
@@ -71,6 +76,9 @@ fn value(ty: &Type, test: &Test) -> Type {
             Type::texts(known.iter().filter(|text| !texts.contains(text)).cloned())
         }
         (Test::NoneOf(_), _) => ty.clone(),
+        (Test::Filled, Type::Null) => Type::Never,
+        (Test::Filled, Type::List(item, _)) => Type::List(Arc::clone(item), true),
+        (Test::Filled, _) => ty.clone(),
         (Test::Kind(kinds), ty) if ty.kinds().any_of(*kinds) => ty.clone(),
         (Test::NotKind(kinds), ty) if !ty.kinds().any_of(*kinds) => ty.clone(),
         (Test::Kind(_) | Test::NotKind(_), _) => Type::Never,

@@ -39,8 +39,8 @@ fn words(ty: &Type, article: bool, depth: usize) -> String {
             joined(texts.iter().map(|text| format!("'{}'", short(text))).collect())
         }
         Type::Text(_) => "text".to_owned(),
-        Type::List(_) if depth >= MAX_DEPTH => a("list"),
-        Type::List(item) => match item.as_ref() {
+        Type::List(..) if depth >= MAX_DEPTH => a("list"),
+        Type::List(item, _) => match item.as_ref() {
             Type::Never => a("list without items"),
             Type::Dyn => a("list"),
             item @ Type::Union(_) => a(&format!("list of ({})", words(item, false, depth + 1))),
