@@ -17,6 +17,9 @@ pub(crate) use self::narrow::Test;
 
 /// Texts known one by one in one type; beyond it they are any text.
 const MAX_TEXTS: usize = 256;
+/// How large a type may grow, what it shares with itself counted as often as it stands there.
+/// Beyond it nothing is known. Comparing types takes as long as they are large.
+const MAX_WEIGHT: usize = 100_000;
 /// Kinds of objects told apart in one type; beyond it they are one.
 const MAX_OBJECTS: usize = 32;
 
@@ -52,6 +55,7 @@ pub struct Object {
     pub fields: BTreeMap<Arc<str>, Field>,
     /// What is known of all other fields.
     pub rest: Rest,
+    weight: usize,
 }
 
 /// A field of an object.
@@ -145,7 +149,25 @@ impl Type {
 
     /// An object.
     pub fn object(fields: BTreeMap<Arc<str>, Field>, rest: Rest) -> Self {
-        Self::Object(Arc::new(Object { fields, rest }))
+        let rest_weight = match &rest {
+            Rest::Open(ty) => ty.weight(),
+            Rest::Closed | Rest::Undeclared => 0,
+        };
+        let weight = fields.values().map(|field| field.ty.weight()).sum::<usize>();
+        let weight = weight.saturating_add(rest_weight).saturating_add(1);
+        match weight > MAX_WEIGHT {
+            true => Self::Dyn,
+            false => Self::Object(Arc::new(Object { fields, rest, weight })),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::List(item, _) => item.weight().saturating_add(1),
+            Self::Object(object) => object.weight,
+            Self::Union(members) => members.iter().map(Self::weight).sum(),
+            _ => 1,
+        }
     }
 
     /// A value of any of these types.
@@ -300,7 +322,7 @@ impl Parts {
             members.extend(self.text.map(|texts| texts.map_or(Type::TEXT, Type::texts)));
             members.extend(self.items.map(|(item, filled)| Type::List(Arc::new(item), filled)));
             if self.objects.len() > MAX_OBJECTS {
-                members.push(Type::Object(Arc::new(merged(&self.objects))));
+                members.push(merged(&self.objects));
             } else {
                 members.extend(self.objects.into_iter().map(Type::Object));
             }
@@ -315,7 +337,7 @@ impl Parts {
 }
 
 /// One object of which each of these is a case.
-fn merged(objects: &[Arc<Object>]) -> Object {
+fn merged(objects: &[Arc<Object>]) -> Type {
     let mut fields: BTreeMap<Arc<str>, Field> = BTreeMap::new();
     let mut rest = Rest::Closed;
     for object in objects {
@@ -336,7 +358,7 @@ fn merged(objects: &[Arc<Object>]) -> Object {
             fields.entry(Arc::clone(key)).or_insert(Field { ty, required });
         }
     }
-    Object { fields, rest }
+    Type::object(fields, rest)
 }
 
 #[cfg(test)]
@@ -367,6 +389,13 @@ mod tests {
         assert_eq!(one.field("id"), Some((Type::TEXT, true)));
         assert_eq!(one.field("k7"), Some((Type::Int, false)));
         assert_eq!(one.field("k100"), None);
+    }
+
+    #[test]
+    fn a_type_that_doubles_at_each_step_ends() {
+        let step = |ty: Type| Type::closed([("a", ty.clone()), ("b", Type::list(ty))]);
+        let deep = || (0..200).fold(Type::Int, |ty, _| step(ty));
+        assert_eq!(Type::union([deep(), deep()]), deep());
     }
 
     #[test]

@@ -127,3 +127,21 @@ fn every_example_of_a_function_checks_to_the_type_of_its_result() {
         assert_eq!(checked.untyped.len(), untyped, "{}: {value:?}", function.example);
     }
 }
+
+#[test]
+fn no_nesting_makes_the_checker_slow() {
+    let alternating = (0..50).fold("e.paid".to_owned(), |inner, n| {
+        let operator = if n % 2 == 0 { "&&" } else { "||" };
+        format!("({inner}) {operator} e?.customer?.name ?? '' != 'x'")
+    });
+    let step = ".map(x => {a: x, b: [x]})";
+    let doubling = format!("[1]{}", step.repeat(100));
+    let both = format!("e.paid ? {doubling} : {doubling}");
+    let chain = vec!["(e.note ?? '').size() > 1"; 120].join(" || ");
+    for source in [alternating, both, chain] {
+        let expr = Expr::parse(&source).expect("it parses");
+        let start = std::time::Instant::now();
+        assert_eq!(expr.check(&env()).findings, [], "{source}");
+        assert!(start.elapsed().as_secs() < 10, "{source}");
+    }
+}

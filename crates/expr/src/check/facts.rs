@@ -15,6 +15,11 @@ use crate::scope::Scope;
 use crate::tree::{Binary, NodeId, NodeKind, Tree, Unary, children};
 use crate::types::{Kinds, Test};
 
+/// Conditions looked at to learn what one says; those of `&&` and `||` are looked at twice.
+const MAX_CONDITIONS: usize = 256;
+/// Paths of one condition in whose place something is tried, and the largest tree that is.
+const MAX_TRIED: usize = 4;
+const MAX_NODES: usize = 256;
 /// Steps that trying something in place of a path may take.
 const TRYING_FUEL: u64 = 1_000;
 
@@ -58,10 +63,20 @@ pub(super) fn path(tree: &Tree, id: NodeId) -> Option<Path> {
 
 /// What is known once a condition came out.
 pub(super) fn assume(tree: &Tree, env: &Env, condition: NodeId, truth: bool) -> Env {
+    let mut budget = MAX_CONDITIONS;
+    assume_within(tree, env, condition, truth, &mut budget)
+}
+
+/// Looks at `left` more conditions at most; what is not looked at says nothing.
+fn assume_within(tree: &Tree, env: &Env, condition: NodeId, truth: bool, left: &mut usize) -> Env {
+    let Some(fewer) = left.checked_sub(1) else { return env.clone() };
+    *left = fewer;
     match &tree.node(condition).kind {
-        NodeKind::Unary { operator: Unary::Not, operand } => assume(tree, env, *operand, !truth),
-        NodeKind::And(left, right) => both(tree, env, (*left, *right), truth, true),
-        NodeKind::Or(left, right) => both(tree, env, (*left, *right), truth, false),
+        NodeKind::Unary { operator: Unary::Not, operand } => {
+            assume_within(tree, env, *operand, !truth, left)
+        }
+        NodeKind::And(a, b) => both(tree, env, (*a, *b), (truth, true), left),
+        NodeKind::Or(a, b) => both(tree, env, (*a, *b), (truth, false), left),
         _ => {
             let mut env = env.clone();
             for (path, test) in test(tree, &env, condition, truth)
@@ -77,14 +92,19 @@ pub(super) fn assume(tree: &Tree, env: &Env, condition: NodeId, truth: bool) -> 
 
 /// Of `&&` (`deciding` true) or `||` (`deciding` false): the right side is only asked where the
 /// left one came out as `deciding`.
-fn both(tree: &Tree, env: &Env, sides: (NodeId, NodeId), truth: bool, deciding: bool) -> Env {
-    let (left, right) = sides;
-    let asked = assume(tree, env, left, deciding);
+fn both(
+    tree: &Tree,
+    env: &Env,
+    (first, second): (NodeId, NodeId),
+    (truth, deciding): (bool, bool),
+    left: &mut usize,
+) -> Env {
+    let asked = assume_within(tree, env, first, deciding, left);
     if truth == deciding {
-        return assume(tree, &asked, right, truth);
+        return assume_within(tree, &asked, second, truth, left);
     }
-    let at_once = assume(tree, env, left, truth);
-    at_once.join(&assume(tree, &asked, right, truth))
+    let at_once = assume_within(tree, env, first, truth, left);
+    at_once.join(&assume_within(tree, &asked, second, truth, left))
 }
 
 fn test(tree: &Tree, env: &Env, condition: NodeId, truth: bool) -> Option<(Path, Test)> {
@@ -193,7 +213,10 @@ fn key_in(tree: &Tree, env: &Env, key: NodeId, of: NodeId, truth: bool) -> Optio
 /// `a?.b ?? 0 > 5` is false where `a?.b` is null, and `a.size() > 0` where there is no item.
 fn otherwise(tree: &Tree, condition: NodeId, truth: bool) -> Vec<(Path, Test)> {
     let mut instead = Vec::new();
-    replaceable(tree, condition, &mut instead);
+    if tree.nodes.len() <= MAX_NODES {
+        replaceable(tree, condition, &mut instead);
+        instead.truncate(MAX_TRIED);
+    }
     let stands = |Instead { node, path: of, kind, test }: Instead| {
         let path = path(tree, of)?;
         let mut nodes = tree.nodes.clone();
