@@ -14,8 +14,10 @@ pub mod parse;
 pub mod problem;
 pub mod retry;
 pub mod run;
+pub mod schema;
 pub mod scope;
 pub mod trigger;
+pub mod typecheck;
 pub mod yaml;
 
 pub use definition::Workflow;

@@ -19,10 +19,21 @@ pub const MAX_STEPS: usize = 200;
 /// # Errors
 /// Every problem found, in the order of the file.
 pub fn workflow(stored: &Stored) -> Result<Workflow, Vec<Problem>> {
+    placed_workflow(stored).map(|(workflow, _)| workflow)
+}
+
+/// Reads a workflow and keeps the tree of its file, which says where everything stands.
+///
+/// # Errors
+/// Every problem found, in the order of the file.
+pub fn placed_workflow(stored: &Stored) -> Result<(Workflow, Node), Vec<Problem>> {
     let mut source = Source::new(&stored.file, &stored.text);
-    let parsed = source.parse().and_then(|root| document(&mut source, &root, stored));
+    let parsed = source.parse().and_then(|root| {
+        let workflow = document(&mut source, &root, stored)?;
+        Some((workflow, root))
+    });
     match parsed {
-        Some(workflow) if source.problems.is_empty() => Ok(workflow),
+        Some(placed) if source.problems.is_empty() => Ok(placed),
         _ => {
             let mut problems = source.problems;
             problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));

@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+mod checked;
 mod table;
+pub use checked::*;
 pub use table::*;
 
 /// One row of the table.
@@ -47,13 +49,22 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Where, if it is in a file.
     pub place: Option<Place>,
+    /// What is around the place. Boxed: problems are passed by value.
+    context: Option<Box<Context>>,
+}
+
+/// What is around a place in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Context {
+    path: Option<String>,
+    line: Option<String>,
 }
 
 impl Problem {
     /// An occurrence with its own words.
     #[must_use]
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, place: None }
+        Self { kind, detail: detail.into(), hint: None, place: None, context: None }
     }
 
     /// The same with what to do.
@@ -61,6 +72,32 @@ impl Problem {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same with what it is about within its file.
+    #[must_use]
+    pub fn of(mut self, path: impl Into<String>) -> Self {
+        self.context.get_or_insert_default().path = Some(path.into());
+        self
+    }
+
+    /// The same with the line of the file that its place is on.
+    #[must_use]
+    pub fn on_line(mut self, line: impl Into<String>) -> Self {
+        self.context.get_or_insert_default().line = Some(line.into());
+        self
+    }
+
+    /// What it is about within its file: `steps.tell.with.text`.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        self.context.as_ref()?.path.as_deref()
+    }
+
+    /// The line of the file that its place is on.
+    #[must_use]
+    pub fn line(&self) -> Option<&str> {
+        self.context.as_ref()?.line.as_deref()
     }
 
     /// The same with a place.

@@ -17,6 +17,9 @@ const MAX_DEPTH: usize = 40;
 /// The largest YAML file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// The longest line that is shown with a problem, in bytes.
+const MAX_LINE_BYTES: usize = 400;
+
 /// Where a node starts and how long its text is. Lines and columns count from 1, columns in
 /// characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,10 +152,33 @@ impl<'a> Source<'a> {
         Place { file: self.file.to_owned(), line: at.line, column: at.column, len: at.len }
     }
 
+    /// A problem with its place and the line it is on.
+    #[must_use]
+    pub fn placed(&self, problem: Problem, at: At) -> Problem {
+        let problem = problem.at(self.place(at));
+        match self.line(at) {
+            Some(line) => problem.on_line(line),
+            None => problem,
+        }
+    }
+
+    /// The line of a node, cut to what fits on a screen.
+    fn line(&self, at: At) -> Option<String> {
+        let line = (at.line as usize).checked_sub(1)?;
+        let offset = at.offset as usize;
+        // The offset is known more often than not, and then nothing is searched.
+        let start = self.text.get(..offset)?.rfind('\n').map_or(0, |found| found + 1);
+        let text = match self.text.get(start..)?.lines().next() {
+            Some(text) if offset > 0 || line == 0 => text,
+            _ => self.text.lines().nth(line)?,
+        };
+        (text.len() <= MAX_LINE_BYTES).then(|| text.to_owned())
+    }
+
     /// Notes a problem at a node.
     pub fn report(&mut self, problem: Problem, at: At) {
-        let place = self.place(at);
-        self.problems.push(problem.at(place));
+        let problem = self.placed(problem, at);
+        self.problems.push(problem);
     }
 
     /// Notes that `node` is not what was wanted.
@@ -177,7 +203,7 @@ impl<'a> Source<'a> {
     /// The place of bytes `start..end` of a scalar's value. Exact where the value stands in the
     /// file as it is (plain and quoted scalars without escapes, block scalars line by line), else
     /// the scalar's own place.
-    fn inside(&self, node: &Node, start: usize, end: usize) -> At {
+    pub(crate) fn inside(&self, node: &Node, start: usize, end: usize) -> At {
         let Value::Str(value) = &node.value else { return node.at };
         let Some(offset) = self.offset_of(node, value, start.min(value.len())) else {
             return node.at;

@@ -1,12 +1,12 @@
-//! Measures the evaluator: a condition and a mapping over a payload of two kilobytes, from its
-//! text.
+//! Measures the evaluator: conditions and mappings over a payload of two kilobytes, from its bytes;
+//! and the checker over the same expressions. `cargo run --release --example speed`
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use postroom_expr::{Expr, JsonView, Limits, Mapping, Scope, Template, Value};
+use postroom_expr::{Env, Expr, JsonView, Limits, Mapping, Scope, Template, Type, Value};
 
 fn main() {
     let event = event();
@@ -48,9 +48,63 @@ fn main() {
         let scope = Scope::new().with("event", Value::Json(black_box(view)));
         black_box(mapping.render(&scope, Limits::default()).unwrap());
     });
+    typical(&event);
     measure("compiling the condition", || {
         black_box(Expr::parse(black_box(condition.source())).unwrap());
     });
+    let env = Env::new().with("event", type_of(view));
+    assert!(condition.check(&env).findings.is_empty());
+    measure("checking the condition", || {
+        black_box(condition.check(black_box(&env)));
+    });
+    measure("checking the mapping of four keys", || {
+        black_box(mapping.check(black_box(&env), &Type::Dyn));
+    });
+}
+
+/// What a step costs: ten expressions over the bytes that came in.
+fn typical(event: &str) {
+    let template = |text| Mapping::Template(Template::parse(text).unwrap());
+    let texts = [
+        "${{ event.data.object.customer }}",
+        "${{ event.data.object.amount_due / 100 }}",
+        "${{ event.data.object.currency.upper() }}",
+        "Invoice ${{ event.data.object.number }} is ${{ event.data.object.status }}",
+        "${{ event.data.object?.description ?? 'none' }}",
+        "${{ event.data.object.customer_email }}",
+        "${{ event.data.object.attempt_count > 3 ? 'last' : 'first' }}",
+        "${{ event.data.object.hosted_invoice_url }}",
+        "${{ has(event.data.object.metadata.team) ? event.data.object.metadata.team : 'none' }}",
+    ];
+    let keys = texts.iter().enumerate().map(|(n, text)| (format!("key{n}"), template(*text)));
+    let mapping = Mapping::Object(keys.collect());
+    assert_eq!(mapping.check(&Env::new(), &Type::Dyn).expressions, 10);
+    measure("ten expressions, from bytes, validated", || {
+        let text = std::str::from_utf8(black_box(event.as_bytes())).unwrap();
+        let view = JsonView::parse(text).unwrap();
+        let scope = Scope::new().with("event", Value::Json(view));
+        black_box(mapping.render(&scope, Limits::default()).unwrap());
+    });
+    let raw: Box<serde_json::value::RawValue> = serde_json::from_str(event).unwrap();
+    measure("ten expressions, validated before", || {
+        let scope = Scope::new().with("event", Value::Json(JsonView::from_raw(black_box(&raw))));
+        black_box(mapping.render(&scope, Limits::default()).unwrap());
+    });
+}
+
+/// The narrowest type of a value.
+fn type_of(view: JsonView<'_>) -> Type {
+    use postroom_expr::Kind;
+    match view.kind() {
+        Kind::Null => Type::TEXT.or_null(),
+        Kind::Bool => Type::Bool,
+        Kind::Number => Type::Int,
+        Kind::String => Type::TEXT,
+        Kind::Array => Type::list(Type::union(view.items().map(type_of))),
+        Kind::Object => {
+            Type::closed(view.entries().map(|(key, value)| (key.into_owned(), type_of(value))))
+        }
+    }
 }
 
 fn measure(name: &str, mut run: impl FnMut()) {

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::check::{self, Checked, Env};
 use crate::eval::{self, Meter};
 use crate::fault::{Fault, Stop, code};
 use crate::parse::{self, MAX_SOURCE_BYTES};
@@ -98,6 +99,26 @@ impl Expr {
     /// The bytes of the expression in its source.
     pub(crate) fn span(&self) -> std::ops::Range<usize> {
         self.tree.span(self.tree.root)
+    }
+
+    /// Types the expression over names of which only the types are known.
+    pub fn check(&self, env: &Env) -> Checked {
+        check::run(&self.tree, env)
+    }
+
+    /// Types an expression whose value becomes part of a text.
+    pub(crate) fn check_shown(&self, env: &Env) -> Checked {
+        check::run_shown(&self.tree, env)
+    }
+
+    /// What is known once the expression came out true, or false.
+    pub(crate) fn assume(&self, env: &Env, truth: bool) -> Env {
+        check::assume(&self.tree, env, truth)
+    }
+
+    /// The path of names that the expression is, if it is one.
+    pub(crate) fn path(&self) -> Option<Vec<String>> {
+        check::path(&self.tree)
     }
 
     /// What the expression reads from the scope: for each occurrence the longest path that is

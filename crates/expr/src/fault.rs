@@ -40,6 +40,21 @@ pub mod code {
     /// The evaluation produced more bytes than its limit.
     pub const OUTPUT: &str = "expr/output";
 
+    /// A field that no value of the type has, found by the checker.
+    pub const UNKNOWN_FIELD: &str = "expr/unknown-field";
+    /// A field that may not be there and is read as if it were, found by the checker.
+    pub const MAYBE_MISSING: &str = "expr/maybe-missing";
+    /// A value that may be null where null is not taken, found by the checker.
+    pub const MAYBE_NULL: &str = "expr/maybe-null";
+    /// A comparison whose answer is the same for every value, found by the checker.
+    pub const NEVER: &str = "expr/never-holds";
+    /// A key that is needed is not given, found by the checker.
+    pub const INPUT_MISSING: &str = "input/missing";
+    /// A key that is not taken, found by the checker.
+    pub const INPUT_UNKNOWN: &str = "input/unknown";
+    /// A value of another type than is taken, found by the checker.
+    pub const INPUT_TYPE: &str = "input/type";
+
     /// Every code with its meaning, for the documentation.
     pub const ALL: &[(&str, &str)] = &[
         (SYNTAX, "the text is not a sentence of the language"),
@@ -57,6 +72,13 @@ pub mod code {
         (DIVISION, "division or remainder by zero"),
         (FUEL, "more steps than the limit"),
         (OUTPUT, "more bytes produced than the limit"),
+        (UNKNOWN_FIELD, "no value of the type has this field"),
+        (MAYBE_MISSING, "a field that may be missing is read as if it were there"),
+        (MAYBE_NULL, "a value that may be null where null is not taken"),
+        (NEVER, "a comparison whose answer is always the same"),
+        (INPUT_MISSING, "a key that is needed is not given"),
+        (INPUT_UNKNOWN, "a key that is not taken"),
+        (INPUT_TYPE, "a value of another type than is taken"),
     ];
 }
 

@@ -12,12 +12,14 @@ mod hashes;
 mod lists;
 mod numbers;
 mod objects;
+mod signature;
 mod special;
 mod texts;
 
 use std::borrow::Cow;
 
 pub(crate) use self::lists::sort_values;
+pub(crate) use self::signature::{Given, Gives, Signature, Takes};
 use crate::eval::{Answer, Exhausted, Meter, article, exhausted_at};
 use crate::fault::{Fault, Stop, code};
 use crate::number::Number;
@@ -44,6 +46,8 @@ pub struct Function {
     /// Least and most arguments, a method's receiver included.
     pub(crate) arity: (u8, u8),
     pub(crate) run: Run,
+    /// What it takes and gives, for the checker.
+    pub(crate) types: Signature,
 }
 
 /// How a function is called.
@@ -125,21 +129,46 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
 /// result.
 type Words = [&'static str; 4];
 
-const fn row(name: &'static str, form: Form, arity: (u8, u8), run: Run, words: Words) -> Function {
+const fn row(
+    name: &'static str,
+    form: Form,
+    arity: (u8, u8),
+    run: Run,
+    types: Signature,
+    words: Words,
+) -> Function {
     let [signature, doc, example, result] = words;
-    Function { name, signature, doc, example, result, form, arity, run }
+    Function { name, signature, doc, example, result, form, arity, run, types }
 }
 
-const fn method(name: &'static str, arity: (u8, u8), run: Native, words: Words) -> Function {
-    row(name, Form::Method, arity, Run::Native(run), words)
+const fn method(
+    name: &'static str,
+    arity: (u8, u8),
+    run: Native,
+    types: Signature,
+    words: Words,
+) -> Function {
+    row(name, Form::Method, arity, Run::Native(run), types, words)
 }
 
-const fn free(name: &'static str, arity: (u8, u8), run: Native, words: Words) -> Function {
-    row(name, Form::Free, arity, Run::Native(run), words)
+const fn free(
+    name: &'static str,
+    arity: (u8, u8),
+    run: Native,
+    types: Signature,
+    words: Words,
+) -> Function {
+    row(name, Form::Free, arity, Run::Native(run), types, words)
 }
 
-const fn either(name: &'static str, arity: (u8, u8), run: Native, words: Words) -> Function {
-    row(name, Form::Either, arity, Run::Native(run), words)
+const fn either(
+    name: &'static str,
+    arity: (u8, u8),
+    run: Native,
+    types: Signature,
+    words: Words,
+) -> Function {
+    row(name, Form::Either, arity, Run::Native(run), types, words)
 }
 
 /// One call of a function: its arguments and what it may spend.

@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod eval;
 mod expr;
 mod fault;
@@ -34,8 +35,10 @@ mod reads;
 mod scope;
 mod template;
 mod tree;
+mod types;
 mod value;
 
+pub use check::{Checked, Env, Finding, Segment, Untyped, place_text};
 pub use expr::{Expr, Limits};
 pub use fault::{Fault, code};
 pub use functions::{FUNCTIONS, Function, GROUPS, Group};
@@ -47,4 +50,5 @@ pub use parse::{MAX_HEIGHT, MAX_NESTING, MAX_SOURCE_BYTES};
 pub use reads::Read;
 pub use scope::Scope;
 pub use template::{MAX_TEMPLATE_BYTES, Template};
+pub use types::{Field, Misfit, Object, Rest, Type, Why};
 pub use value::{Entry, TooLong, Value};

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fmt::Write;
 
+use crate::check::{Checked, Env};
 use crate::eval::Meter;
 use crate::expr::Limits;
 use crate::fault::{Fault, code};
@@ -13,6 +14,7 @@ use crate::json::{JsonFault, JsonView, Kind};
 use crate::reads::Read;
 use crate::scope::Scope;
 use crate::template::{Template, too_long};
+use crate::types::Type;
 use crate::value::write_string;
 
 /// How deep a mapping may be nested.
@@ -72,12 +74,12 @@ impl std::error::Error for MappingFault {
 
 /// One step of a path.
 #[derive(Clone, Copy)]
-enum Step<'m> {
+pub(crate) enum Step<'m> {
     Key(&'m str),
     Index(usize),
 }
 
-fn path_text(steps: &[Step<'_>]) -> String {
+pub(crate) fn path_text(steps: &[Step<'_>]) -> String {
     let mut out = String::new();
     for step in steps {
         // Writing to a string cannot fail.
@@ -142,6 +144,11 @@ impl Mapping {
             }
             Err(fault) => Err(MappingFault { path: path_text(&path), fault }),
         }
+    }
+
+    /// Types it over names of which only the types are known, and holds it against what takes it.
+    pub fn check(&self, env: &Env, wanted: &Type) -> Checked {
+        crate::check::mapping(self, env, wanted)
     }
 
     /// What its templates read: the place of the template, and the read with its span in its text.

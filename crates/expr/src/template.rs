@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::check::{Checked, Env};
 use crate::eval::Meter;
 use crate::expr::{Expr, Limits};
 use crate::fault::{Fault, code};
@@ -12,6 +13,7 @@ use crate::lexer;
 use crate::parse;
 use crate::reads::Read;
 use crate::scope::Scope;
+use crate::types::Type;
 use crate::value::{Value, no_text};
 
 /// The longest text of a template, in bytes.
@@ -178,6 +180,44 @@ impl Template {
             meter.build(out.len() - before).map_err(|_| too_long(span))?;
         }
         Ok(out)
+    }
+
+    /// Types it over names of which only the types are known. Spans are offsets into the whole
+    /// text.
+    pub fn check(&self, env: &Env) -> Checked {
+        match self.parts.as_ref() {
+            [Part::Value(expr)] => expr.check(env),
+            [] => Checked::of(Type::texts([""])),
+            [Part::Text(text)] => Checked::of(Type::texts([text.as_ref()])),
+            parts => {
+                let mut checked = Checked::of(Type::TEXT);
+                for part in parts {
+                    let Part::Value(expr) = part else { continue };
+                    checked.absorb(expr.check_shown(env));
+                }
+                checked
+            }
+        }
+    }
+
+    /// Whether its value may be `omit()`.
+    pub(crate) fn may_omit(&self) -> bool {
+        matches!(self.parts.as_ref(), [Part::Value(expr)] if expr.may_omit())
+    }
+
+    /// The path of names that it is, if it is exactly one.
+    pub(crate) fn path(&self) -> Option<Vec<String>> {
+        match self.parts.as_ref() {
+            [Part::Value(expr)] => expr.path(),
+            _ => None,
+        }
+    }
+
+    /// The text of its expression, if it is exactly one and short enough for a message.
+    pub(crate) fn expression_text(&self) -> Option<String> {
+        let [Part::Value(expr)] = self.parts.as_ref() else { return None };
+        let text = self.source.get(expr.span())?;
+        (text.chars().count() <= 60).then(|| text.to_owned())
     }
 
     /// What its expressions read; spans are offsets into the whole text.

@@ -34,7 +34,7 @@ impl Span {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub span: Span,
     /// Longest way down from here; bounds the recursion of everything that walks the tree.
@@ -42,7 +42,7 @@ pub(crate) struct Node {
     pub kind: NodeKind,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum NodeKind {
     Null,
     Bool(bool),
@@ -100,13 +100,13 @@ pub(crate) enum NodeKind {
     Invalid,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Piece {
     Text(Box<str>),
     Value(NodeId),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Key {
     Name(Box<str>),
     Computed(NodeId),

@@ -1,21 +1,44 @@
 //! From files to a checked project: workflows, own adapters, connections, sources.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use postroom_adapters::{Adapter, Catalog, RateLimit};
 use postroom_core::definition::{Stored, Workflow};
-use postroom_core::{Problem, parse, problem};
+use postroom_core::yaml::Node;
+use postroom_core::{Problem, parse, problem, typecheck};
 use postroom_engine::secrets::Fixed;
 use postroom_engine::source::Takes;
 use postroom_engine::{Connection, Project, Source};
 
 use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, read};
+use crate::{contracts, files};
 
 /// Workflows that come with an `adapters` entry of a provider.
 const BUILTIN: &[(&str, &str, &str)] =
     &[("stripe", "builtin/stripe.yaml", include_str!("../builtin/stripe.yaml"))];
+
+pub(crate) const YAML: &[&str] = &["yaml", "yml"];
+
+/// A workflow that was read, its stored form, and the tree of its file.
+struct Defined {
+    stored: Stored,
+    workflow: Workflow,
+    root: Node,
+}
+
+/// What reading and checking everything came to.
+pub(crate) struct Examined {
+    /// What an engine and a server are built from, unless there are problems.
+    pub assembled: Option<Assembled>,
+    /// What is wrong, by file and line.
+    pub problems: Vec<Problem>,
+    /// Reads of something of which nothing is known, by file and line.
+    pub untyped: Vec<Problem>,
+    /// How many expressions were typed.
+    pub expressions: usize,
+}
 
 /// Everything an engine and a server are built from.
 pub(crate) struct Assembled {
@@ -34,26 +57,77 @@ pub(crate) struct Assembled {
 /// # Errors
 /// Every problem in every file.
 pub(crate) fn assemble(loaded: &Loaded) -> Result<Assembled, Vec<Problem>> {
+    let Examined { assembled, problems, .. } = examine(loaded);
+    assembled.ok_or(problems)
+}
+
+/// Reads and checks everything the configuration refers to, and says all that it learned.
+pub(crate) fn examine(loaded: &Loaded) -> Examined {
     let config = &loaded.config;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let catalog = catalog(&loaded.folder.join(&config.adapters), &mut problems);
+    let connections = connections(config, &catalog, &mut problems);
+    let sources = sources(config, &catalog, &mut problems);
+    let complete = problems.is_empty();
     let folder = loaded.folder.join(&config.workflows);
     let mut workflows = workflows(&folder, &loaded.folder, config, &mut problems);
     builtin(config, &mut workflows, &mut notes, &mut problems);
-    let connections = connections(config, &catalog, &mut problems);
-    let sources = sources(config, &catalog, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
+    let events = contracts::events(&loaded.folder, &mut problems);
+    let read: Vec<&Workflow> = workflows.iter().map(|defined| &defined.workflow).collect();
+    notes.extend(contracts::unused(events.keys(), &read));
+    let mut contracts = contracts::of(read.into_iter(), &catalog, events);
+    let adapter =
+        |(name, known): (&String, &Arc<Connection>)| (name.clone(), known.adapter.clone());
+    contracts.connections = Some(connections.iter().map(adapter).collect());
+    let mut report = typecheck::Report::default();
+    for Defined { stored, workflow, root } in &workflows {
+        report.add(typecheck::workflow(workflow, root, &stored.text, &contracts));
     }
-    let project = Project::new(workflows, Arc::new(catalog), connections)?;
-    let secrets = secrets(loaded, &project, &sources);
-    for source in &sources {
-        if let Some(off) = source.off(&secrets) {
-            notes.push(format!("{}; {}", off.detail, off.hint.unwrap_or_default()));
+    let typecheck::Report { problems: found, mut untyped, expressions } = report;
+    // Without all adapters and connections it would tell of what only seems to be missing.
+    if complete {
+        problems.extend(found);
+    }
+    let stored = workflows.into_iter().map(|defined| (defined.stored, defined.workflow)).collect();
+    let project = match Project::new(stored, Arc::new(catalog), connections) {
+        Ok(project) => Some(project),
+        Err(found) if complete => {
+            let known = |new: &Problem| problems.iter().any(|old| same(old, new));
+            let found: Vec<Problem> = found.into_iter().filter(|new| !known(new)).collect();
+            problems.extend(found);
+            None
         }
-    }
-    Ok(Assembled { project, sources, secrets, notes })
+        Err(_) => None,
+    };
+    in_order(&mut problems);
+    in_order(&mut untyped);
+    let assembled = project.filter(|_| problems.is_empty()).map(|project| {
+        let secrets = secrets(loaded, &project, &sources);
+        for source in &sources {
+            if let Some(off) = source.off(&secrets) {
+                notes.push(format!("{}; {}", off.detail, off.hint.unwrap_or_default()));
+            }
+        }
+        Assembled { project, sources, secrets, notes }
+    });
+    Examined { assembled, problems, untyped, expressions }
+}
+
+/// Whether two problems are one, told with and without its line.
+fn same(one: &Problem, other: &Problem) -> bool {
+    let file = |problem: &Problem| problem.place.as_ref().map(|place| place.file.clone());
+    one.kind == other.kind && one.detail == other.detail && file(one) == file(other)
+}
+
+/// By file and line; what has no place comes first.
+fn in_order(problems: &mut [Problem]) {
+    problems.sort_by(|a, b| {
+        let key = |problem: &Problem| {
+            problem.place.as_ref().map(|place| (place.file.clone(), place.line, place.column))
+        };
+        key(a).cmp(&key(b))
+    });
 }
 
 fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
@@ -64,7 +138,7 @@ fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
             Catalog::default()
         }
     };
-    for path in yaml_files(folder, problems) {
+    for path in files::of(folder, YAML, problems) {
         let name = path.display().to_string();
         let added = read(&path).and_then(|text| catalog.add(&name, &text));
         problems.extend(added.err().unwrap_or_default());
@@ -72,35 +146,14 @@ fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
     catalog
 }
 
-/// The YAML files of a folder in order of name; none if there is no such folder.
-pub(crate) fn yaml_files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    if !folder.is_dir() {
-        return Vec::new();
-    }
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let detail = format!("cannot list {}: {error}", folder.display());
-            problems.push(Problem::new(&problem::FILE_UNREADABLE, detail));
-            return Vec::new();
-        }
-    };
-    let yaml =
-        |path: &PathBuf| path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml");
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(yaml).collect();
-    files.sort();
-    files
-}
-
 fn workflows(
     folder: &Path,
     root: &Path,
     config: &Config,
     problems: &mut Vec<Problem>,
-) -> Vec<(Stored, Workflow)> {
+) -> Vec<Defined> {
     let mut workflows = Vec::new();
-    for path in yaml_files(folder, problems) {
+    for path in files::of(folder, YAML, problems) {
         let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         let parsed = read(&path).and_then(|text| define(file, text, config));
         match parsed {
@@ -111,16 +164,16 @@ fn workflows(
     workflows
 }
 
-fn define(file: String, text: String, config: &Config) -> Result<(Stored, Workflow), Vec<Problem>> {
+fn define(file: String, text: String, config: &Config) -> Result<Defined, Vec<Problem>> {
     let stored = Stored { v: 1, file, text, defaults: config.defaults };
-    parse::workflow(&stored).map(|workflow| (stored, workflow))
+    parse::placed_workflow(&stored).map(|(workflow, root)| Defined { stored, workflow, root })
 }
 
 /// Adds the built-in workflows of the configured providers, but never beside a workflow of the
 /// project that takes the same event: two would act on it.
 fn builtin(
     config: &Config,
-    workflows: &mut Vec<(Stored, Workflow)>,
+    workflows: &mut Vec<Defined>,
     notes: &mut Vec<String>,
     problems: &mut Vec<Problem>,
 ) {
@@ -128,25 +181,26 @@ fn builtin(
         if !config.builtin.iter().any(|known| known == provider) {
             continue;
         }
-        let (stored, workflow) = match define((*file).to_owned(), (*text).to_owned(), config) {
+        let defined = match define((*file).to_owned(), (*text).to_owned(), config) {
             Ok(defined) => defined,
             Err(found) => {
                 problems.extend(found);
                 continue;
             }
         };
-        let own = workflows.iter().find(|(_, own)| {
+        let workflow = &defined.workflow;
+        let own = workflows.iter().map(|defined| &defined.workflow).find(|own| {
             own.name == workflow.name
                 || own.triggers.iter().any(|trigger| {
                     workflow.triggers.iter().any(|other| trigger.fits(&other.event, "ingest"))
                 })
         });
         match own {
-            Some((_, own)) => notes.push(format!(
+            Some(own) => notes.push(format!(
                 "workflow `{}` takes the event of the built-in `{}`, which is left out",
                 own.name, workflow.name
             )),
-            None => workflows.push((stored, workflow)),
+            None => workflows.push(defined),
         }
     }
 }

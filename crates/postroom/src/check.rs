@@ -1,28 +1,84 @@
 //! `postroom check`: reads everything, reports every problem, touches neither network nor store.
 
-use crate::assemble::assemble;
+use postroom_core::Problem;
+use serde_json::{Value, json};
+
+use crate::assemble::{Examined, examine};
+use crate::cli::Check;
 use crate::config;
 use crate::exit::Failed;
 use crate::home;
 use crate::output::{self, Output};
 
-/// Checks configuration, adapters and workflows.
+/// Checks configuration, adapters, schemas and workflows.
 ///
 /// # Errors
-/// Every problem found.
-pub(crate) fn run(options: &home::Options, output: &Output) -> Result<(), Failed> {
-    let loaded = config::load(options.config.as_deref())?;
-    let assembled = assemble(&loaded)?;
+/// Every problem found; they are told already where JSON is wanted.
+pub(crate) fn run(args: &Check, options: &home::Options, output: &Output) -> Result<(), Failed> {
+    let loaded = match config::load(options.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(problems) => return told(problems, &[], &[], (0, 0), output),
+    };
+    let Examined { assembled, mut problems, untyped, expressions } = examine(&loaded);
+    let counts = (expressions, untyped.len());
+    if args.strict {
+        problems.extend(untyped);
+    }
     let mut notes = loaded.warnings;
-    notes.extend(assembled.notes);
-    let workflows: Vec<&str> =
-        assembled.project.router.workflows().iter().map(|w| w.name.as_str()).collect();
-    if output.json {
-        let report = serde_json::json!({ "workflows": workflows, "notes": notes, "problems": [] });
-        return output.print(&report.to_string());
+    let mut workflows: Vec<String> = Vec::new();
+    if let Some(assembled) = assembled {
+        workflows
+            .extend(assembled.project.router.workflows().iter().map(|known| known.name.clone()));
+        notes.extend(assembled.notes);
+    }
+    if output.json || !problems.is_empty() {
+        return told(problems, &workflows, &notes, counts, output);
     }
     for note in &notes {
         output.say(&output::hint(note));
     }
-    output.print(&format!("no problems; {} workflows: {}", workflows.len(), workflows.join(", ")))
+    let (expressions, untyped) = counts;
+    let unknown = match untyped {
+        0 => String::new(),
+        reads => format!(" ({reads} reads of unknown shape; --strict lists them)"),
+    };
+    output.print(&format!(
+        "no problems in {} workflows with {expressions} expressions{unknown}: {}",
+        workflows.len(),
+        workflows.join(", ")
+    ))
+}
+
+fn told(
+    problems: Vec<Problem>,
+    workflows: &[String],
+    notes: &[String],
+    (expressions, untyped): (usize, usize),
+    output: &Output,
+) -> Result<(), Failed> {
+    if !output.json {
+        return Err(Failed::Problems(problems));
+    }
+    let rows: Vec<Value> = problems.iter().map(row).collect();
+    let counts = json!({ "expressions": expressions, "dyn": untyped });
+    let report = json!({
+        "workflows": workflows, "notes": notes, "problems": rows, "counts": counts,
+    });
+    output.print(&report.to_string())?;
+    // Nothing is left to say, but the exit code.
+    if problems.is_empty() { Ok(()) } else { Err(Failed::Problems(Vec::new())) }
+}
+
+fn row(problem: &Problem) -> Value {
+    let place = problem.place.as_ref();
+    let known = place.filter(|place| place.line > 0);
+    json!({
+        "code": problem.kind.code,
+        "detail": problem.detail,
+        "hint": problem.hint,
+        "file": place.map(|place| place.file.as_str()),
+        "line": known.map(|place| place.line),
+        "column": known.map(|place| place.column),
+        "path": problem.path(),
+    })
 }

@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// Start everything: take events in, run workflows, serve the API
     Serve(Serve),
     /// Check configuration and workflows and report every problem
-    Check,
+    Check(Check),
     /// Show what an event would do, request by request; nothing is sent
     Plan(Plan),
     /// Run the tests of the project, offline
@@ -127,6 +127,14 @@ pub(crate) struct Serve {
     /// The least important log lines that are still written
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Refuse what cannot be checked as well: reads of something of which nothing is known
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// How log lines look.
@@ -436,6 +444,7 @@ mod tests {
             "postroom serve --log-level debug",
             "postroom check --json --config a.yaml",
             "postroom --json check",
+            "postroom check --strict",
             "postroom send ORDER_PAID --payload {} --key k --correlation c",
             "postroom send --file -",
             "postroom runs list --state dead --limit 500 --cursor run_1",

@@ -17,6 +17,7 @@ use crate::exit::{Failed, Refused, Said};
 use crate::output::moment::Moment;
 
 pub(crate) mod moment;
+mod snippet;
 
 /// Blanks between two columns.
 const GAP: u16 = 2;
@@ -300,16 +301,20 @@ fn problem(problem: &Problem) -> String {
         line => format!("{}:{line}:{}: ", place.file, place.column),
     });
     let detail = format!("{}{}", place.unwrap_or_default(), problem.detail);
-    error_line(&detail, Some(problem.kind.code), problem.hint.as_deref())
+    let mut text = error_line(&detail, Some(problem.kind.code), None);
+    text.extend(snippet::of(problem));
+    text.extend(problem.hint.as_deref().map(hint_line));
+    text
+}
+
+fn hint_line(advice: &str) -> String {
+    format!("{}\n", hint(advice))
 }
 
 fn error_line(detail: &str, code: Option<&str>, hint: Option<&str>) -> String {
     let code = code.map(|code| format!(" [{}]", plain(code))).unwrap_or_default();
     let mut text = format!("{ERROR}error:{ERROR:#} {}{code}\n", plain(detail));
-    if let Some(advice) = hint {
-        text.push_str(&self::hint(advice));
-        text.push('\n');
-    }
+    text.extend(hint.map(hint_line));
     text
 }
 

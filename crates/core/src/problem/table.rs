@@ -2,8 +2,14 @@
 //! walk [`ALL`].
 
 use super::Kind;
+use super::checked::*;
 
-const fn kind(code: &'static str, status: u16, title: &'static str, explain: &'static str) -> Kind {
+pub(super) const fn kind(
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    explain: &'static str,
+) -> Kind {
     Kind { code, status, title, explain }
 }
 
@@ -379,6 +385,17 @@ pub static ALL: &[&Kind] = &[
     &UNKNOWN_ACTION,
     &UNKNOWN_CONNECTION,
     &EXPRESSION,
+    &EXPR_UNKNOWN_FIELD,
+    &EXPR_MAYBE_MISSING,
+    &EXPR_MAYBE_NULL,
+    &EXPR_TYPE,
+    &EXPR_NEVER_HOLDS,
+    &EXPR_UNTYPED,
+    &MAYBE_SKIPPED,
+    &INPUT_MISSING,
+    &INPUT_UNKNOWN,
+    &INPUT_TYPE,
+    &SCHEMA,
     &BAD_JSON,
     &NOT_UTF8,
     &TOO_DEEP,

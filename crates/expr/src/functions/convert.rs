@@ -1,6 +1,7 @@
 //! Functions on any value: conversion, kinds, JSON text.
 
-use super::{Call, Function, answer, either, free};
+use super::signature::{self, takes};
+use super::{Call, Function, Gives, Takes, answer, either, free};
 use crate::eval::{Answer, article};
 use crate::fault::{Stop, code};
 use crate::json::JsonView;
@@ -15,6 +16,7 @@ pub(super) const TABLE: &[Function] = &[
         "size",
         (1, 1),
         size,
+        takes(&[Takes::Sized], Gives::Int),
         [
             "value.size(), size(value) -> number",
             "Characters of a string, items of a list, entries of an object.",
@@ -26,6 +28,7 @@ pub(super) const TABLE: &[Function] = &[
         "string",
         (1, 1),
         string,
+        takes(&[Takes::Shown], Gives::Text),
         [
             "string(value), value.string() -> string",
             "The value as text, as in a template string; null has none.",
@@ -37,6 +40,7 @@ pub(super) const TABLE: &[Function] = &[
         "int",
         (1, 1),
         int,
+        takes(&[Takes::TextOrNumber], Gives::Int),
         [
             "int(value), value.int() -> number",
             "A whole number: of a string its digits, of a number what stands before its point.",
@@ -48,6 +52,7 @@ pub(super) const TABLE: &[Function] = &[
         "double",
         (1, 1),
         double,
+        takes(&[Takes::TextOrNumber], Gives::Number),
         [
             "double(value), value.double() -> number",
             "The number that a string spells; a number stays itself.",
@@ -59,6 +64,7 @@ pub(super) const TABLE: &[Function] = &[
         "bool",
         (1, 1),
         bool,
+        takes(&[Takes::TextOrBool], Gives::Bool),
         [
             "bool(value), value.bool() -> bool",
             "The bool that the string 'true' or 'false' spells; a bool stays itself.",
@@ -70,6 +76,7 @@ pub(super) const TABLE: &[Function] = &[
         "type",
         (1, 1),
         type_of,
+        takes(&[Takes::Any], Gives::By(signature::kind_names)),
         [
             "type(value) -> string",
             "The kind of the value: null, bool, number, string, list or object.",
@@ -81,6 +88,7 @@ pub(super) const TABLE: &[Function] = &[
         "json",
         (1, 1),
         json,
+        takes(&[Takes::Any], Gives::Text),
         [
             "json(value) -> string",
             "The value as JSON text.",
@@ -92,6 +100,7 @@ pub(super) const TABLE: &[Function] = &[
         "parseJson",
         (1, 1),
         parse_json,
+        takes(&[Takes::Text], Gives::Dyn),
         [
             "parseJson(text) -> any",
             "The value that a JSON text stands for.",

@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp};
 
-use super::{Call, Function, answer, free};
+use super::signature::takes;
+use super::{Call, Function, Gives, Takes, answer, free};
 use crate::eval::Answer;
 use crate::fault::{Stop, code};
 use crate::number::Number;
@@ -16,6 +17,7 @@ pub(super) const TABLE: &[Function] = &[
         "date",
         (1, 1),
         date,
+        takes(&[Takes::TextOrNumber], Gives::Text),
         [
             "date(text), date(seconds) -> string",
             "A date in RFC 3339 and UTC, from such a text, from a day, or from seconds since 1970.",
@@ -27,6 +29,7 @@ pub(super) const TABLE: &[Function] = &[
         "fromEpoch",
         (1, 1),
         date,
+        takes(&[Takes::TextOrNumber], Gives::Text),
         [
             "fromEpoch(seconds) -> string",
             "The date that many seconds after 1970.",
@@ -38,6 +41,7 @@ pub(super) const TABLE: &[Function] = &[
         "fromEpochMs",
         (1, 1),
         from_epoch_ms,
+        takes(&[Takes::Whole], Gives::Text),
         [
             "fromEpochMs(milliseconds) -> string",
             "The date that many milliseconds after 1970.",
@@ -49,6 +53,7 @@ pub(super) const TABLE: &[Function] = &[
         "epoch",
         (1, 1),
         epoch,
+        takes(&[Takes::TextOrNumber], Gives::Int),
         [
             "epoch(date) -> number",
             "Seconds since 1970, rounded down.",
@@ -60,6 +65,7 @@ pub(super) const TABLE: &[Function] = &[
         "epochMs",
         (1, 1),
         epoch_ms,
+        takes(&[Takes::TextOrNumber], Gives::Int),
         [
             "epochMs(date) -> number",
             "Milliseconds since 1970, rounded down.",
@@ -71,6 +77,7 @@ pub(super) const TABLE: &[Function] = &[
         "addDuration",
         (2, 2),
         add_duration,
+        takes(&[Takes::TextOrNumber, Takes::Text], Gives::Text),
         [
             "addDuration(date, duration) -> string",
             "The date moved by a duration such as '36h', '-15m' or 'P1M'; days are those of UTC.",
@@ -82,6 +89,7 @@ pub(super) const TABLE: &[Function] = &[
         "dateDiffSeconds",
         (2, 2),
         difference,
+        takes(&[Takes::TextOrNumber], Gives::Number),
         [
             "dateDiffSeconds(from, to) -> number",
             "Seconds from one date to another; negative when the other is earlier.",
@@ -93,6 +101,7 @@ pub(super) const TABLE: &[Function] = &[
         "formatDate",
         (2, 3),
         format_date,
+        takes(&[Takes::TextOrNumber, Takes::Text], Gives::Text),
         [
             "formatDate(date, pattern, zone?) -> string",
             "The date in a strftime pattern, in UTC or in a time zone of the IANA database.",

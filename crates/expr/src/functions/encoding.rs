@@ -6,7 +6,8 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, URL_SAFE_NO_PAD};
 
-use super::{Call, Function, answer, free};
+use super::signature::{TEXT_TO_TEXT, takes};
+use super::{Call, Function, Gives, Takes, answer, free};
 use crate::eval::Answer;
 use crate::fault::{Stop, code};
 use crate::value::Value;
@@ -16,12 +17,14 @@ pub(super) const TABLE: &[Function] = &[
         "base64",
         (1, 1),
         base64,
+        TEXT_TO_TEXT,
         ["base64(text) -> string", "In base64, padded.", "base64('user:key')", r#""dXNlcjprZXk=""#],
     ),
     free(
         "base64url",
         (1, 1),
         base64url,
+        TEXT_TO_TEXT,
         [
             "base64url(text) -> string",
             "In the URL-safe alphabet of base64, without padding.",
@@ -33,6 +36,7 @@ pub(super) const TABLE: &[Function] = &[
         "fromBase64",
         (1, 1),
         from_base64,
+        TEXT_TO_TEXT,
         [
             "fromBase64(text) -> string",
             "Decodes padded base64.",
@@ -44,6 +48,7 @@ pub(super) const TABLE: &[Function] = &[
         "fromBase64url",
         (1, 1),
         from_base64url,
+        TEXT_TO_TEXT,
         [
             "fromBase64url(text) -> string",
             "Decodes URL-safe base64 without padding.",
@@ -55,12 +60,14 @@ pub(super) const TABLE: &[Function] = &[
         "hex",
         (1, 1),
         hex_text,
+        TEXT_TO_TEXT,
         ["hex(text) -> string", "The bytes in hexadecimal.", "hex('ab')", r#""6162""#],
     ),
     free(
         "urlEncode",
         (1, 1),
         url_encode,
+        TEXT_TO_TEXT,
         [
             "urlEncode(text) -> string",
             "Safe as one part of a URL: all but letters, digits and `-_.~` as %XX.",
@@ -72,6 +79,7 @@ pub(super) const TABLE: &[Function] = &[
         "urlDecode",
         (1, 1),
         url_decode,
+        TEXT_TO_TEXT,
         [
             "urlDecode(text) -> string",
             "Replaces each %XX by its byte.",
@@ -83,6 +91,7 @@ pub(super) const TABLE: &[Function] = &[
         "queryString",
         (1, 1),
         query_string,
+        takes(&[Takes::Query], Gives::Text),
         [
             "queryString(object) -> string",
             "A URL's query: encoded `key=value` joined by `&`; a list repeats its key.",

@@ -5,7 +5,8 @@ use ring::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512, digest};
 use ring::hmac;
 
 use super::encoding::hex;
-use super::{Call, Function, answer, free};
+use super::signature::{TEXT_TO_TEXT, takes};
+use super::{Call, Function, Gives, Takes, answer, free};
 use crate::eval::Answer;
 
 pub(super) const TABLE: &[Function] = &[
@@ -13,6 +14,7 @@ pub(super) const TABLE: &[Function] = &[
         "sha256",
         (1, 1),
         sha256,
+        TEXT_TO_TEXT,
         [
             "sha256(text) -> string",
             "The SHA-256 of the text.",
@@ -24,6 +26,7 @@ pub(super) const TABLE: &[Function] = &[
         "sha512",
         (1, 1),
         sha512,
+        TEXT_TO_TEXT,
         [
             "sha512(text) -> string",
             "The SHA-512 of the text.",
@@ -35,6 +38,7 @@ pub(super) const TABLE: &[Function] = &[
         "sha1",
         (1, 1),
         sha1,
+        TEXT_TO_TEXT,
         [
             "sha1(text) -> string",
             "The SHA-1 of the text, for services that still ask for it.",
@@ -46,6 +50,7 @@ pub(super) const TABLE: &[Function] = &[
         "hmacSha256",
         (2, 2),
         hmac_sha256,
+        takes(&[Takes::Text], Gives::Text),
         [
             "hmacSha256(key, text) -> string",
             "The HMAC-SHA-256 of the text under a key.",

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{Call, Function, answer, method};
+use super::signature::{self, takes};
+use super::{Call, Function, Gives, Takes, answer, method};
 use crate::eval::{Answer, article};
 use crate::fault::{Fault, Stop, code};
 use crate::value::Value;
@@ -12,6 +13,7 @@ pub(super) const TABLE: &[Function] = &[
         "join",
         (1, 2),
         join,
+        takes(&[Takes::ShownItems, Takes::Text], Gives::Text),
         [
             "list.join(separator?) -> string",
             "The texts of the items, with the separator between them.",
@@ -23,18 +25,21 @@ pub(super) const TABLE: &[Function] = &[
         "first",
         (1, 1),
         first,
+        takes(&[Takes::List], Gives::By(signature::one_item)),
         ["list.first() -> any", "The first item; null for an empty list.", "[1, 2].first()", "1"],
     ),
     method(
         "last",
         (1, 1),
         last,
+        takes(&[Takes::List], Gives::By(signature::one_item)),
         ["list.last() -> any", "The last item; null for an empty list.", "[1, 2].last()", "2"],
     ),
     method(
         "slice",
         (2, 3),
         slice,
+        takes(&[Takes::List, Takes::Whole], Gives::By(signature::some_of)),
         [
             "list.slice(from, to?) -> list",
             "From a position up to, not including, another one; past the end there is nothing.",
@@ -46,6 +51,7 @@ pub(super) const TABLE: &[Function] = &[
         "distinct",
         (1, 1),
         distinct,
+        takes(&[Takes::List], Gives::By(signature::same)),
         [
             "list.distinct() -> list",
             "Each item once, where it first stands.",
@@ -57,6 +63,7 @@ pub(super) const TABLE: &[Function] = &[
         "sort",
         (1, 1),
         sort,
+        takes(&[Takes::Ordered], Gives::By(signature::same)),
         [
             "list.sort() -> list",
             "In ascending order; the items are all numbers or all strings.",
@@ -68,6 +75,7 @@ pub(super) const TABLE: &[Function] = &[
         "flatten",
         (1, 1),
         flatten,
+        takes(&[Takes::List], Gives::By(signature::flat)),
         [
             "list.flatten() -> list",
             "With the items of the lists in it in their place, one level deep.",

@@ -1,7 +1,8 @@
 //! Functions on numbers. Rounding works on the decimal digits that are shown, half away from zero,
 //! so `1.005.round(2)` is 1.01 although the nearest float is a little less.
 
-use super::{Call, Function, answer, either, method};
+use super::signature::{self, takes};
+use super::{Call, Function, Gives, Takes, answer, either, method};
 use crate::eval::Answer;
 use crate::fault::{Stop, code};
 use crate::number::Number;
@@ -15,6 +16,7 @@ pub(super) const TABLE: &[Function] = &[
         "round",
         (1, 2),
         round,
+        takes(&[Takes::Number, Takes::Whole], Gives::By(signature::rounded)),
         [
             "number.round(decimals?) -> number",
             "Rounded to decimals or to a whole number, half away from zero.",
@@ -26,6 +28,7 @@ pub(super) const TABLE: &[Function] = &[
         "fixed",
         (2, 2),
         fixed,
+        takes(&[Takes::Number, Takes::Whole], Gives::Text),
         [
             "number.fixed(decimals) -> string",
             "As text with exactly that many decimals, rounded like `round`.",
@@ -37,19 +40,28 @@ pub(super) const TABLE: &[Function] = &[
         "floor",
         (1, 1),
         floor,
+        takes(&[Takes::Number], Gives::Int),
         ["number.floor() -> number", "The next whole number below.", "(-1.5).floor()", "-2"],
     ),
     method(
         "ceil",
         (1, 1),
         ceil,
+        takes(&[Takes::Number], Gives::Int),
         ["number.ceil() -> number", "The next whole number above.", "(1.2).ceil()", "2"],
     ),
-    method("abs", (1, 1), abs, ["number.abs() -> number", "Without its sign.", "(-3).abs()", "3"]),
+    method(
+        "abs",
+        (1, 1),
+        abs,
+        takes(&[Takes::Number], Gives::By(signature::same_number)),
+        ["number.abs() -> number", "Without its sign.", "(-3).abs()", "3"],
+    ),
     either(
         "min",
         (1, super::MANY),
         min,
+        takes(&[Takes::Choice], Gives::By(signature::choice)),
         [
             "list.min(), min(a, b, …) -> number or string",
             "The smallest; null for an empty list.",
@@ -61,6 +73,7 @@ pub(super) const TABLE: &[Function] = &[
         "max",
         (1, super::MANY),
         max,
+        takes(&[Takes::Choice], Gives::By(signature::choice)),
         [
             "list.max(), max(a, b, …) -> number or string",
             "The largest; null for an empty list.",
@@ -72,6 +85,7 @@ pub(super) const TABLE: &[Function] = &[
         "sum",
         (1, 1),
         sum,
+        takes(&[Takes::Numbers], Gives::By(signature::total)),
         [
             "list.sum() -> number",
             "The sum of a list of numbers; 0 for an empty list.",

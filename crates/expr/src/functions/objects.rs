@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Call, Function, method};
+use super::signature::{self, takes};
+use super::{Call, Function, Gives, Takes, method};
 use crate::eval::Answer;
 use crate::fault::{Stop, code};
 use crate::value::{Entry, Value};
@@ -12,18 +13,21 @@ pub(super) const TABLE: &[Function] = &[
         "keys",
         (1, 1),
         keys,
+        takes(&[Takes::Object], Gives::By(signature::keys)),
         ["object.keys() -> list", "Its keys.", "{a: 1, b: 2}.keys()", r#"["a","b"]"#],
     ),
     method(
         "values",
         (1, 1),
         values,
+        takes(&[Takes::Object], Gives::By(signature::values)),
         ["object.values() -> list", "Its values.", "{a: 1, b: 2}.values()", "[1,2]"],
     ),
     method(
         "entries",
         (1, 1),
         entries,
+        takes(&[Takes::Object], Gives::By(signature::entries)),
         [
             "object.entries() -> list",
             "Its entries as objects with `key` and `value`.",
@@ -35,6 +39,7 @@ pub(super) const TABLE: &[Function] = &[
         "merge",
         (2, 2),
         merge,
+        takes(&[Takes::Object], Gives::By(signature::merge)),
         [
             "object.merge(other) -> object",
             "With the entries of another object, which win where both have a key.",
@@ -46,6 +51,7 @@ pub(super) const TABLE: &[Function] = &[
         "pick",
         (2, 2),
         pick,
+        takes(&[Takes::Object, Takes::Texts], Gives::By(signature::pick)),
         [
             "object.pick(keys) -> object",
             "With these keys only; those it does not have are left out.",
@@ -57,6 +63,7 @@ pub(super) const TABLE: &[Function] = &[
         "without",
         (2, 2),
         without,
+        takes(&[Takes::Object, Takes::Texts], Gives::By(signature::without)),
         [
             "object.without(keys) -> object",
             "Without these keys.",

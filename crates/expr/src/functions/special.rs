@@ -1,5 +1,6 @@
 //! Rows of what the parser treats in its own way: macros, `has` and `omit`.
 
+use super::signature::NODE;
 use super::{Form, Function, Run, Words, row};
 use crate::tree::Macro;
 
@@ -9,6 +10,7 @@ pub(super) const TABLE: &[Function] = &[
         Form::Free,
         (1, 1),
         Run::Has,
+        NODE,
         [
             "has(a.b.c) -> bool",
             "Whether the field is there; false also when a step on the way is missing or null.",
@@ -21,6 +23,7 @@ pub(super) const TABLE: &[Function] = &[
         Form::Free,
         (0, 0),
         Run::Omit,
+        NODE,
         [
             "omit()",
             "Leaves out the key or list item whose value it is.",
@@ -101,5 +104,5 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 const fn each(name: &'static str, kind: Macro, words: Words) -> Function {
-    row(name, Form::Method, (1, 3), Run::Macro(kind), words)
+    row(name, Form::Method, (1, 3), Run::Macro(kind), NODE, words)
 }

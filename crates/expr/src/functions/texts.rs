@@ -1,6 +1,7 @@
 //! Functions on strings. Positions count characters (Unicode scalar values), never bytes.
 
-use super::{Call, Form, Function, Run, Words, answer, method, row};
+use super::signature::{self, TEXT_TO_TEXT, TEXTS_TO_BOOL, takes};
+use super::{Call, Form, Function, Gives, Run, Takes, Words, answer, method, row};
 use crate::eval::Answer;
 use crate::fault::{Stop, code};
 use crate::value::Value;
@@ -10,6 +11,7 @@ pub(super) const TABLE: &[Function] = &[
         "startsWith",
         (2, 2),
         starts_with,
+        TEXTS_TO_BOOL,
         [
             "text.startsWith(prefix) -> bool",
             "Whether the string starts with the other one.",
@@ -21,6 +23,7 @@ pub(super) const TABLE: &[Function] = &[
         "endsWith",
         (2, 2),
         ends_with,
+        TEXTS_TO_BOOL,
         [
             "text.endsWith(suffix) -> bool",
             "Whether the string ends with the other one.",
@@ -32,6 +35,7 @@ pub(super) const TABLE: &[Function] = &[
         "contains",
         (2, 2),
         contains,
+        TEXTS_TO_BOOL,
         [
             "text.contains(part) -> bool",
             "Whether the other string occurs in it. For a list, write `x in list`.",
@@ -43,6 +47,7 @@ pub(super) const TABLE: &[Function] = &[
         "indexOf",
         (2, 2),
         index_of,
+        takes(&[Takes::Text, Takes::Text], Gives::Int),
         [
             "text.indexOf(part) -> number",
             "The position of the first occurrence, -1 if there is none.",
@@ -54,6 +59,7 @@ pub(super) const TABLE: &[Function] = &[
         "charAt",
         (2, 2),
         char_at,
+        takes(&[Takes::Text, Takes::Whole], Gives::Text),
         [
             "text.charAt(position) -> string",
             "The character at a position, counted from 0.",
@@ -65,6 +71,7 @@ pub(super) const TABLE: &[Function] = &[
         "substring",
         (2, 3),
         substring,
+        takes(&[Takes::Text, Takes::Whole], Gives::Text),
         [
             "text.substring(from, to?) -> string",
             "The characters from a position up to, not including, another one or the end.",
@@ -76,18 +83,21 @@ pub(super) const TABLE: &[Function] = &[
         "lower",
         (1, 1),
         lower,
+        TEXT_TO_TEXT,
         ["text.lower() -> string", "In lower case.", "'ÄB'.lower()", r#""äb""#],
     ),
     method(
         "upper",
         (1, 1),
         upper,
+        TEXT_TO_TEXT,
         ["text.upper() -> string", "In upper case.", "'äb'.upper()", r#""ÄB""#],
     ),
     method(
         "trim",
         (1, 1),
         trim,
+        TEXT_TO_TEXT,
         [
             "text.trim() -> string",
             "Without the white space around it.",
@@ -99,6 +109,7 @@ pub(super) const TABLE: &[Function] = &[
         "split",
         (2, 3),
         split,
+        takes(&[Takes::Text, Takes::Text, Takes::Whole], Gives::By(signature::texts)),
         [
             "text.split(separator, most?) -> list",
             "The parts between separators; with a limit, the last part keeps the rest.",
@@ -110,6 +121,7 @@ pub(super) const TABLE: &[Function] = &[
         "replace",
         (3, 3),
         replace,
+        takes(&[Takes::Text], Gives::Text),
         [
             "text.replace(part, by) -> string",
             "With every occurrence of a part replaced.",
@@ -121,6 +133,7 @@ pub(super) const TABLE: &[Function] = &[
         "padStart",
         (2, 3),
         pad_start,
+        takes(&[Takes::Text, Takes::Whole, Takes::Text], Gives::Text),
         [
             "text.padStart(size, fill?) -> string",
             "Filled up at the start, with spaces or the given character.",
@@ -132,6 +145,7 @@ pub(super) const TABLE: &[Function] = &[
         "padEnd",
         (2, 3),
         pad_end,
+        takes(&[Takes::Text, Takes::Whole, Takes::Text], Gives::Text),
         [
             "text.padEnd(size, fill?) -> string",
             "Filled up at the end, with spaces or the given character.",
@@ -153,7 +167,14 @@ const REVERSE: Function = both(
 );
 
 const fn both(name: &'static str, words: Words) -> Function {
-    row(name, Form::Method, (1, 1), Run::Native(reverse), words)
+    row(
+        name,
+        Form::Method,
+        (1, 1),
+        Run::Native(reverse),
+        takes(&[Takes::TextOrList], Gives::By(signature::reversed)),
+        words,
+    )
 }
 
 fn read(call: &mut Call<'_, '_>, bytes: usize) -> Result<(), Stop> {

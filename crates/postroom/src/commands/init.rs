@@ -16,6 +16,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("postroom.yaml", include_str!("../../templates/postroom.yaml")),
     ("workflows/order-paid.yaml", include_str!("../../templates/order-paid.yaml")),
     ("tests/order-paid.yaml", include_str!("../../templates/order-paid.test.yaml")),
+    ("schemas/ORDER_PAID.json", include_str!("../../templates/ORDER_PAID.json")),
     (".env.example", include_str!("../../templates/env.example")),
     (".gitignore", include_str!("../../templates/gitignore")),
     ("README.md", include_str!("../../templates/README.md")),

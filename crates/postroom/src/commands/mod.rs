@@ -47,7 +47,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let options = home::Options { config: global.config.clone(), data: global.data.clone() };
     match &cli.command {
         Command::Serve(args) => serve::run(args, &options, output).await,
-        Command::Check => check::run(&options, output),
+        Command::Check(args) => check::run(args, &options, output),
         Command::Capture { id, out } => {
             capture::run(*id, out.as_deref(), global, &options, output).await
         }

@@ -14,7 +14,8 @@ use postroom_engine::rehearsal::Rehearsed;
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
-use crate::assemble::{assemble, yaml_files};
+use crate::assemble::{YAML, assemble};
+
 use crate::cli::Test;
 use crate::exit::Failed;
 use crate::fixture::expect::came_to;
@@ -72,7 +73,7 @@ fn files(paths: &[PathBuf], folder: &Path) -> Result<Vec<PathBuf>, Failed> {
     let default = [folder.to_path_buf()];
     for path in if paths.is_empty() { &default[..] } else { paths } {
         if path.is_dir() {
-            files.extend(yaml_files(path, &mut problems));
+            files.extend(crate::files::of(path, YAML, &mut problems));
         } else if !paths.is_empty() {
             files.push(path.clone());
         }

@@ -1,0 +1,244 @@
+//! A whole workflow held against the contracts of its actions and the schemas of its events.
+//!
+//! Owns the types of what expressions may read (`event`, `steps`, `run`, `workflow`), what a step
+//! may rely on of the steps before it, and the places of what is found. Knows neither files nor
+//! adapters: contracts and schemas arrive as types. Another kind of step is another arm in
+//! [`Check::step`]; another root is another `with` in [`roots`].
+
+mod found;
+mod roots;
+
+use std::collections::BTreeMap;
+
+use postroom_expr::{Checked, Env, Expr, Template, Type, nearest};
+
+use self::found::{Place, Reporter};
+use crate::definition::{ActionRef, Step, Workflow};
+use crate::graph;
+use crate::problem::{self, Problem};
+use crate::yaml::{Node, Source};
+
+/// The types of an action.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// What it takes.
+    pub input: Type,
+    /// What it gives.
+    pub output: Type,
+}
+
+/// What a workflow is held against.
+#[derive(Clone, Debug, Default)]
+pub struct Contracts {
+    /// Contracts by the action as a step names it, or the problem that there is none. An action
+    /// that is not here takes and gives anything.
+    pub actions: BTreeMap<String, Result<Contract, Problem>>,
+    /// Types of the data of events by event type. The data of others may be anything.
+    pub events: BTreeMap<String, Type>,
+    /// The adapter of each connection by its name. `None` where connections are not looked at.
+    pub connections: Option<BTreeMap<String, String>>,
+}
+
+impl Contracts {
+    fn declares(&self, event: &str) -> bool {
+        self.events.contains_key(event)
+    }
+
+    fn action(&self, uses: &ActionRef) -> Contract {
+        match self.actions.get(&uses.to_string()) {
+            Some(Ok(contract)) => contract.clone(),
+            _ => Contract { input: Type::Dyn, output: Type::Dyn },
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What is wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+    /// Reads of something of which nothing is known, each as the problem it is for who wants
+    /// none of them.
+    pub untyped: Vec<Problem>,
+    /// How many expressions were typed.
+    pub expressions: usize,
+}
+
+impl Report {
+    /// Takes in what came of another workflow.
+    pub fn add(&mut self, other: Self) {
+        self.problems.extend(other.problems);
+        self.untyped.extend(other.untyped);
+        self.expressions += other.expressions;
+    }
+}
+
+/// Checks a workflow. `root` is the tree of its file, `text` the file's text.
+#[must_use]
+pub fn workflow(workflow: &Workflow, root: &Node, text: &str, contracts: &Contracts) -> Report {
+    let source = Source::new(&workflow.file, text);
+    let events = workflow.triggers.iter().map(|trigger| trigger.event.as_str());
+    let undeclared =
+        events.into_iter().find(|event| !event.ends_with('*') && !contracts.declares(event));
+    let mut check = Check {
+        workflow,
+        contracts,
+        before: graph::ended_before(&workflow.steps),
+        reporter: Reporter::new(source, root, undeclared),
+    };
+    let event = check.triggers();
+    check.policies(&event);
+    for index in 0..workflow.steps.len() {
+        check.step(index, &event);
+    }
+    check.reporter.finish()
+}
+
+struct Check<'a> {
+    workflow: &'a Workflow,
+    contracts: &'a Contracts,
+    before: Vec<Vec<bool>>,
+    reporter: Reporter<'a>,
+}
+
+impl Check<'_> {
+    /// Checks the conditions of triggers. What is known of `event` once one of them held.
+    fn triggers(&mut self) -> Env {
+        let mut event: Option<Env> = None;
+        for (index, trigger) in self.workflow.triggers.iter().enumerate() {
+            let mut env = roots::of_trigger(trigger, self.contracts);
+            if let Some(condition) = &trigger.condition {
+                let place = Place::trigger(index);
+                self.condition(condition, &env, &place);
+                env = env.assume(condition, true);
+            }
+            event = Some(match event {
+                Some(known) => known.join(&env),
+                None => env,
+            });
+        }
+        event.unwrap_or_default()
+    }
+
+    fn policies(&mut self, event: &Env) {
+        if let Some(dedupe) = &self.workflow.dedupe {
+            // Without a key nothing is recognised again; that is no fault.
+            self.key(dedupe, event, &Place::top(&["dedupe"]), true);
+        }
+        if let Some(concurrency) = &self.workflow.concurrency {
+            self.key(&concurrency.key, event, &Place::top(&["concurrency", "key"]), false);
+        }
+    }
+
+    /// A template whose value names something.
+    fn key(&mut self, template: &Template, env: &Env, place: &Place, may_be_null: bool) {
+        let checked = template.check(env);
+        let taken = [Type::TEXT, Type::Number];
+        let wanted = Type::union(taken.into_iter().chain(may_be_null.then_some(Type::Null)));
+        let misfit = wanted.takes(&checked.ty).is_err();
+        let (clean, found) = (checked.findings.is_empty(), checked.ty.phrase());
+        self.reporter.found(checked, place);
+        if clean && misfit {
+            let detail = format!("a key is text or a number, but this is {found}");
+            let hint = "give it a value with `??`, or convert it with `string(…)`";
+            let problem = Problem::new(&problem::EXPR_TYPE, detail).hint(hint);
+            self.reporter.whole(problem, place, template.source().len());
+        }
+    }
+
+    fn condition(&mut self, condition: &Expr, env: &Env, place: &Place) {
+        let checked = condition.check(env);
+        let misfit = Type::Bool.takes(&checked.ty).is_err();
+        let (clean, found) = (checked.findings.is_empty(), checked.ty.phrase());
+        self.reporter.found(checked, place);
+        if clean && misfit {
+            let detail = format!("a condition must be true or false, but this is {found}");
+            let hint = "compare it with something, for example `!= null`";
+            let problem = Problem::new(&problem::EXPR_TYPE, detail).hint(hint);
+            self.reporter.whole(problem, place, condition.source().len());
+        }
+    }
+
+    fn step(&mut self, index: usize, event: &Env) {
+        let step = &self.workflow.steps[index];
+        let mut env = self.steps_before(index, event);
+        let place = self.place_of(index);
+        if let Some(condition) = &step.condition {
+            self.condition(condition, &env, &place.below("if"));
+            env = env.assume(condition, true);
+        }
+        if let Some(Err(unknown)) = self.contracts.actions.get(&step.uses.to_string()) {
+            let mut problem = unknown.clone();
+            problem.detail = format!("step `{}`: {}", step.id, problem.detail);
+            self.reporter.whole(problem, &place.below("uses"), step.uses.to_string().len());
+        }
+        self.connection(step, &place);
+        let contract = self.contracts.action(&step.uses);
+        let checked: Checked = step.with.check(&env, &contract.input);
+        self.reporter.found(checked, &place.below("with"));
+    }
+
+    fn connection(&mut self, step: &Step, place: &Place) {
+        let (Some(known), Some(name)) = (&self.contracts.connections, &step.connection) else {
+            return;
+        };
+        let adapter = &step.uses.adapter;
+        if name == adapter || known.get(name) == Some(adapter) {
+            return;
+        }
+        let detail = format!(
+            "step `{}` uses connection `{name}`, which is none of adapter `{adapter}`",
+            step.id
+        );
+        let mut problem = Problem::new(&problem::UNKNOWN_CONNECTION, detail);
+        let fitting = known.iter().filter(|(_, of)| *of == adapter).map(|(name, _)| name);
+        if let Some(near) = nearest(name, fitting) {
+            problem = problem.hint(format!("did you mean `{near}`?"));
+        }
+        self.reporter.whole(problem, &place.below("connection"), name.len());
+    }
+
+    fn place_of(&self, index: usize) -> Place {
+        let main = self.workflow.main_steps;
+        let (list, nth) =
+            if index < main { ("steps", index) } else { ("on_failure", index - main) };
+        Place::step(list, nth, &self.workflow.steps[index].id)
+    }
+
+    /// What a step may read.
+    fn steps_before(&self, index: usize, event: &Env) -> Env {
+        let failing = index >= self.workflow.main_steps;
+        let steps = &self.workflow.steps;
+        let outcomes = steps.iter().enumerate().map(|(other, step)| {
+            let output = self.contracts.action(&step.uses).output;
+            (step.id.as_str(), roots::step(self.outcomes(index, other), output))
+        });
+        let steps = Type::closed(outcomes.collect::<Vec<_>>());
+        roots::of_step(event, steps, failing)
+    }
+
+    /// How another step may have ended when a step starts.
+    fn outcomes(&self, index: usize, other: usize) -> roots::Outcomes {
+        let step = &self.workflow.steps[other];
+        let ended = self.before[index][other];
+        roots::Outcomes {
+            // A run whose step failed starts no other but those of `on_failure`.
+            failed: index >= self.workflow.main_steps,
+            pending: !ended,
+            skipped: step.condition.is_some() && !self.ran_with(index, other, ended),
+        }
+    }
+
+    /// Whether the same condition decided over both steps, so that one ran if the other did.
+    fn ran_with(&self, index: usize, other: usize, ended: bool) -> bool {
+        let text = |step: &'_ Step| step.condition.as_ref().map(|c| bare(c.source()).to_owned());
+        let steps = &self.workflow.steps;
+        ended && index < self.workflow.main_steps && text(&steps[index]) == text(&steps[other])
+    }
+}
+
+/// A condition without its `${{ }}`.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text).trim()
+}

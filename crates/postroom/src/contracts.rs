@@ -1,0 +1,102 @@
+//! What workflows are held against: the contracts of the actions they use, and the schemas of the
+//! project's events. `schemas/ORDER_PAID.json` is the JSON Schema of the data of `ORDER_PAID`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use postroom_adapters::Catalog;
+use postroom_core::definition::{ActionRef, Workflow};
+use postroom_core::problem::Place;
+use postroom_core::typecheck::{Contract, Contracts};
+use postroom_core::{Problem, problem, schema};
+use postroom_expr::{Type, nearest};
+
+use crate::config::read;
+use crate::files;
+
+/// The folder of schemas, beside the configuration.
+pub(crate) const FOLDER: &str = "schemas";
+
+/// The longest line that is shown with a problem, in bytes.
+const MAX_LINE_BYTES: usize = 400;
+
+/// The types of events by event type, from the schemas of a project.
+pub(crate) fn events(root: &Path, problems: &mut Vec<Problem>) -> BTreeMap<String, Type> {
+    let mut events = BTreeMap::new();
+    for path in files::of(&root.join(FOLDER), &["json"], problems) {
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        match read(&path).and_then(|text| event(&file, &text)) {
+            Ok(ty) => drop(events.insert(name.to_owned(), ty)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    events
+}
+
+fn event(file: &str, text: &str) -> Result<Type, Vec<Problem>> {
+    let at = |detail: String, line: usize, column: usize| {
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(0);
+        let (line, column) = (narrow(line), narrow(column).max(1));
+        let place = Place { file: file.to_owned(), line, column, len: 1 };
+        let problem = Problem::new(&problem::SCHEMA, detail).at(place);
+        let shown = (line as usize).checked_sub(1).and_then(|line| text.lines().nth(line));
+        let problem = match shown.filter(|line| line.len() <= MAX_LINE_BYTES) {
+            Some(line) => problem.on_line(line),
+            None => problem,
+        };
+        vec![problem]
+    };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) if value.is_object() || value.is_boolean() => Ok(schema::to_type(&value)),
+        Ok(_) => Err(at("this is no JSON Schema: it must be an object".to_owned(), 1, 1)),
+        Err(error) => {
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            Err(at(format!("this is not JSON: {message}"), error.line(), error.column()))
+        }
+    }
+}
+
+/// The contracts of the actions that workflows use.
+pub(crate) fn of<'a>(
+    workflows: impl Iterator<Item = &'a Workflow>,
+    catalog: &Catalog,
+    events: BTreeMap<String, Type>,
+) -> Contracts {
+    let mut contracts = Contracts { events, ..Contracts::default() };
+    for step in workflows.flat_map(|workflow| &workflow.steps) {
+        let known = contracts.actions.entry(step.uses.to_string());
+        known.or_insert_with(|| contract(&step.uses, catalog));
+    }
+    contracts
+}
+
+fn contract(uses: &ActionRef, catalog: &Catalog) -> Result<Contract, Problem> {
+    let (_, action) = catalog.action(uses)?;
+    let (input, output) = (schema::to_type(&action.input), schema::to_type(&action.output));
+    Ok(Contract { input, output })
+}
+
+/// Schemas of events that no workflow takes: of no use, and perhaps a slip in the name.
+pub(crate) fn unused<'a>(
+    events: impl Iterator<Item = &'a String>,
+    workflows: &[&Workflow],
+) -> Vec<String> {
+    let triggers = || workflows.iter().flat_map(|workflow| &workflow.triggers);
+    let taken = |kind: &str| {
+        let fits = |event: &str| match event.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => event == kind,
+        };
+        triggers().any(|trigger| fits(&trigger.event))
+    };
+    events
+        .filter(|kind| !taken(kind))
+        .map(|kind| {
+            let near = nearest(kind, triggers().map(|trigger| trigger.event.as_str()));
+            let near = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            format!("{FOLDER}/{kind}.json describes an event that no workflow takes{near}")
+        })
+        .collect()
+}
