@@ -91,9 +91,7 @@ impl<'de> Deserialize<'de> for Json {
 #[must_use]
 pub fn too_deep(text: &[u8], limit: usize) -> Option<usize> {
     // Most texts have fewer brackets than the limit, strings included.
-    if memchr::memchr2_iter(b'[', b'{', text).nth(limit).is_none() {
-        return None;
-    }
+    memchr::memchr2_iter(b'[', b'{', text).nth(limit)?;
     let mut depth = 0usize;
     let mut in_string = false;
     let mut escaped = false;

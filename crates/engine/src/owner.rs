@@ -81,11 +81,7 @@ pub(crate) async fn give_back(mut owners: Vec<Owner>, slots: OwnedSemaphorePermi
 impl Owner {
     /// Takes a run as far as it goes without calling anybody. What has to be called comes back
     /// with it; if that is nothing, the run is at rest and is to be given back.
-    pub fn take_up(
-        inner: Arc<Inner>,
-        known: Arc<Known>,
-        lease: Lease,
-    ) -> (Self, Vec<Box<Calling>>) {
+    pub fn take_up(inner: Arc<Inner>, known: Arc<Known>, lease: Lease) -> (Self, Vec<Calling>) {
         let workflow = &known.workflow;
         let mut outputs = vec![None; workflow.steps.len()];
         let mut called = vec![Vec::new(); workflow.steps.len()];
@@ -111,7 +107,7 @@ impl Owner {
     }
 
     /// Works on the run until it is at rest or lost.
-    pub async fn work(mut self, mut callings: Vec<Box<Calling>>, place: Place) {
+    pub async fn work(mut self, mut callings: Vec<Calling>, place: Place) {
         let worker = match callings.is_empty() {
             true => None,
             false => match self.worker().await {
@@ -175,7 +171,7 @@ impl Owner {
         self.extend().await.then_some(worker)
     }
 
-    fn settle(&mut self, ended: Ended) -> Vec<Box<Calling>> {
+    fn settle(&mut self, ended: Ended) -> Vec<Calling> {
         let input = self.ended(ended);
         self.proceed(input)
     }
@@ -193,7 +189,7 @@ impl Owner {
     }
 
     /// Takes the run an input further, and on through every step that calls nobody.
-    fn proceed(&mut self, input: Input) -> Vec<Box<Calling>> {
+    fn proceed(&mut self, input: Input) -> Vec<Calling> {
         let mut callings = Vec::new();
         let mut effects = VecDeque::from(self.advance(input));
         while let Some(Effect::Call { step, attempt }) = effects.pop_front() {
@@ -202,7 +198,7 @@ impl Owner {
                     let input = self.ended(at_once);
                     effects.extend(self.advance(input));
                 }
-                Err(calling) => callings.push(calling),
+                Err(calling) => callings.push(*calling),
             }
         }
         callings

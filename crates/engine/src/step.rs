@@ -76,8 +76,7 @@ pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Box<Calling>> {
 }
 
 /// Makes the calls of an attempt.
-pub(crate) async fn finish(calling: Box<Calling>, notes: mpsc::Sender<Box<Note>>) -> Ended {
-    let mut calling = *calling;
+pub(crate) async fn finish(mut calling: Calling, notes: mpsc::Sender<Box<Note>>) -> Ended {
     // The wait for a worker is none of the attempt's time.
     let started = Instant::now();
     let mut report = Report::default();

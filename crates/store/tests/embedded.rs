@@ -48,9 +48,9 @@ async fn a_newer_file_is_refused_and_left_alone() {
     raw.pragma_update(None, "user_version", 99).unwrap();
     drop(raw);
     let error = refused(folder.path());
-    assert!(matches!(error, Error::Newer { found: 99, known: 2 }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 99, known: NEWEST }), "{error}");
     let raw = Connection::open(&file).unwrap();
-    raw.pragma_update(None, "user_version", 2).unwrap();
+    raw.pragma_update(None, "user_version", NEWEST).unwrap();
     drop(raw);
     open(folder.path(), START_MS).unwrap();
 }
@@ -178,7 +178,9 @@ async fn what_was_recorded_before_closing_is_there() {
     assert!(again.event(id).await.unwrap().is_some());
 }
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+/// The version this build writes.
+const NEWEST: u32 = 2;
 
 /// A store with something of everything. Its clock stands at [`START_MS`] and a little.
 fn something_of_everything(w: &mut World) {
@@ -247,16 +249,23 @@ mod bless {
     }
 }
 
-/// Files of version 1 are read for ever. `BLESS=1` makes the file anew, which is right only while
-/// version 1 has not been released.
+/// Files of every version are read for ever. `BLESS=1` makes that of the newest anew, which is right
+/// only while it has not been released.
 #[test]
-fn a_file_of_version_1_reads_as_it_was_written() {
-    let file = Path::new(GOLDEN).join("postroom.db");
-    let text = Path::new(GOLDEN).join("contents.txt");
-    if bless::asked_for() {
+fn files_of_every_version_read_as_they_were_written() {
+    for version in 1..=NEWEST {
+        a_file_reads_as_it_was_written(version);
+    }
+}
+
+fn a_file_reads_as_it_was_written(version: u32) {
+    let folder = Path::new(GOLDEN).join(format!("v{version}"));
+    let (file, text) = (folder.join("postroom.db"), folder.join("contents.txt"));
+    if bless::asked_for() && version == NEWEST {
         let mut w = World::new(Box::new(OnDisk::new()));
         something_of_everything(&mut w);
         w.reopen();
+        std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(&text, dump(&w)).unwrap();
         w.close();
         std::fs::copy(w.folder().join("postroom.db"), &file).unwrap();
@@ -265,8 +274,8 @@ fn a_file_of_version_1_reads_as_it_was_written() {
     let disk = OnDisk::new();
     std::fs::copy(&file, disk.folder().join("postroom.db")).unwrap();
     let raw = Connection::open(disk.folder().join("postroom.db")).unwrap();
-    let version: u32 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 1);
+    let found: u32 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(found, version);
     drop(raw);
     let mut w = World::new(Box::new(disk));
     w.now_ms = START_MS + 1_040;

@@ -28,6 +28,16 @@ pub(super) enum Task {
     Prune(Retention, i64, Answer<u64>),
 }
 
+impl Task {
+    /// Says that it cannot be done now. Frames are in the log and wait.
+    fn refuse(self, reason: &str) {
+        if let Self::Prune(_, _, answer) = self {
+            // Whoever asked may have gone.
+            let _ = answer.send(Err(Error::Unavailable { reason: reason.to_owned() }));
+        }
+    }
+}
+
 /// How far the tables have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reached {
@@ -75,6 +85,9 @@ impl Backlog {
     /// Hands work over.
     pub fn push(&self, task: Task) {
         let mut state = self.state.lock();
+        if let (Task::Prune(..), Some(reason)) = (&task, &state.failing) {
+            return task.refuse(reason);
+        }
         let was_empty = state.waiting.is_empty();
         match &task {
             Task::Frame((_, payload)) => state.bytes += payload.len(),
@@ -233,7 +246,13 @@ impl Backlog {
         let mut state = self.state.lock();
         state.reached.failures += 1;
         state.failed_try = state.tries;
-        state.failing = Some(error.to_string());
+        let reason = error.to_string();
+        let is_frame = |task: &Task| matches!(task, Task::Frame(_));
+        let (frames, others) = std::mem::take(&mut state.waiting).into_iter().partition(is_frame);
+        state.waiting = frames;
+        let others: VecDeque<Task> = others;
+        others.into_iter().for_each(|task| task.refuse(&reason));
+        state.failing = Some(reason);
         self.reached.send_replace(state.reached);
         self.changed.notify_all();
         let until = Instant::now() + RETRY;

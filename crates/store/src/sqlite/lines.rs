@@ -183,3 +183,79 @@ pub(super) fn read(mut payload: &[u8]) -> Result<Vec<Line<'_>>, Error> {
     }
     Ok(lines)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of version 1. They change only together with the version of the log.
+    #[test]
+    fn lines_keep_their_form() {
+        let id = [1; 16];
+        let lines = [
+            Line::Event(EventLine {
+                id,
+                source: "s",
+                kind: "K",
+                time_ms: 1,
+                received_ms: 2,
+                correlation: "c",
+                subject: None,
+                key: Some("k"),
+                cause: None,
+                routed: 1,
+                data: "{}",
+                dedupe: Some((id, 3)),
+            }),
+            Line::Start(StartLine {
+                id,
+                workflow: "w",
+                definition: id,
+                state: 0,
+                created_ms: 2,
+                due_ms: Some(2),
+                finished_ms: None,
+                gate: Some((id, 1)),
+                body: "b".into(),
+                dedupe: None,
+            }),
+            Line::Move(MoveLine {
+                id,
+                from: 0,
+                state: 3,
+                definition: id,
+                due_ms: None,
+                finished_ms: Some(4),
+                body: "b".into(),
+                journal: Some((1, "[]".into())),
+            }),
+            Line::Define { hash: id, name: "w", stored: "{}" },
+            Line::Count { key: "n", value: -1, until_ms: 5 },
+        ];
+        let mut frame = Vec::new();
+        for line in &lines {
+            write(line, &mut frame).unwrap();
+        }
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = "01".repeat(16);
+        let expected = [
+            format!("00{id}0173014b02040163")
+                + "00"
+                + "01016b"
+                + "00"
+                + "01"
+                + "027b7d"
+                + "01"
+                + &id
+                + "06",
+            format!("01{id}0177{id}000401040001{id}01016200"),
+            format!("02{id}0003{id}00010801620101025b5d"),
+            format!("03{id}0177027b7d"),
+            "04016e010a".to_owned(),
+        ];
+        assert_eq!(hex, expected.concat());
+        let back = read(&frame).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{lines:?}"));
+        assert!(read(&frame[..frame.len() - 1]).is_err());
+    }
+}

@@ -369,7 +369,7 @@ impl<'c, 'a> Batch<'c, 'a> {
         for row in std::mem::take(&mut self.runs) {
             self.give_way();
             if let Some((event_seq, start)) = row.start {
-                let entries = row.journal.map(|(_, entries)| entries);
+                let entries = row.journal.as_ref().map(|(_, entries)| &**entries);
                 self.insert(event_seq, start, row.moved, entries)?;
                 continue;
             }
@@ -392,9 +392,9 @@ impl<'c, 'a> Batch<'c, 'a> {
         event_seq: i64,
         start: StartLine<'_>,
         moved: Option<MoveLine<'_>>,
-        entries: Option<Cow<'_, str>>,
+        entries: Option<&str>,
     ) -> Result<(), Error> {
-        let now = moved.unwrap_or_else(|| MoveLine {
+        let now = moved.unwrap_or(MoveLine {
             id: start.id,
             from: start.state,
             state: start.state,
