@@ -3,7 +3,7 @@
 //! Owns the types of what expressions may read (`event`, `steps`, `run`, `workflow`), what a step
 //! may rely on of the steps before it, and the places of what is found. Knows neither files nor
 //! adapters: contracts and schemas arrive as types. Another kind of step is another arm in
-//! [`Check::step`]; another root is another `with` in [`roots`].
+//! `Check::step`; another root is another `with` in `roots`.
 
 mod found;
 mod roots;
