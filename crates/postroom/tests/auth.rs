@@ -19,8 +19,7 @@ fn the_api_needs_a_token_that_is_shown_once_and_kept_as_a_hash() {
     let right = [("authorization", format!("Bearer {token}"))];
     let right: Vec<(&str, &str)> = right.iter().map(|(n, v)| (*n, v.as_str())).collect();
     assert_eq!(server.client.request("GET", "/api/v1/runs", &right, b"").status, 200);
-    for file in std::fs::read_dir(project.data()).expect("the data folder") {
-        let path = file.expect("a file").path();
+    for path in project.data_files() {
         let bytes = std::fs::read(&path).expect("readable");
         let found = bytes.windows(token.len()).any(|part| part == token.as_bytes());
         assert!(!found, "{} holds the token", path.display());

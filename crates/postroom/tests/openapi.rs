@@ -22,7 +22,7 @@ steps:
     with: { n: \"${{ event.data.n }}\" }
   - id: maybe
     uses: local/echo
-    if: ${{ event.type == 'NEVER' }}
+    if: ${{ event.data.n == 'never' }}
   - id: call
     uses: http/request
     if: ${{ event.type == 'BAD' }}

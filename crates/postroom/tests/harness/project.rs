@@ -144,6 +144,16 @@ impl Project {
         self.folder.path()
     }
 
+    /// Every file of the data folder and the folders in it.
+    pub fn data_files(&self) -> Vec<PathBuf> {
+        fn below(folder: &Path) -> Vec<PathBuf> {
+            let entries = std::fs::read_dir(folder).expect("a folder");
+            let paths = entries.map(|entry| entry.expect("an entry").path());
+            paths.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
+        }
+        below(&self.data())
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
