@@ -104,12 +104,15 @@ async fn record_for_ever(folder: &Path, from: u64) {
         }
     });
     let mut tasks = vec![worker];
+    // Large enough that files of the log are changed and used again, and checkpoints made.
+    let data = Json::parse(format!("\"{}\"", "x".repeat(20_000))).unwrap();
     for task in 0..4 {
-        let store = Arc::clone(&store);
+        let (store, data) = (Arc::clone(&store), data.clone());
         tasks.push(tokio::spawn(async move {
             for n in 0.. {
                 let mut arrival = arrival(event(from + task + 4 * n, now_ms)).starting("w");
                 arrival.dedupe_until_ms = i64::MAX / 2;
+                arrival.event.data = data.clone();
                 let (event, run) = (arrival.event.id, arrival.starts[0].run.id);
                 store.record(vec![arrival.keyed(&event.to_string())]).await.unwrap();
                 say(&format!("recorded {event} {run}"));
@@ -125,7 +128,7 @@ fn kill_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let mut recorded: Vec<(EventId, RunId)> = Vec::new();
     let mut succeeded: Vec<RunId> = Vec::new();
-    for (round, after) in [40, 700, 5, 300, 1_500].into_iter().enumerate() {
+    for (round, after) in [40, 700, 5, 300, 3_000, 6_000].into_iter().enumerate() {
         let round = u64::try_from(round).unwrap();
         let mut child = child("record", folder.path(), round * 1_000_000);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
