@@ -259,21 +259,24 @@ impl Sqlite {
 
     fn stats_now(&self) -> Stats {
         let shared = &self.shared;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let log_bytes = shared.log.lock().disk_bytes();
+        let dedupe_keys = shared.keys.lock().len() as u64;
         let mut counts = *shared.tally.lock();
+        // Nothing else is locked while the schedule is: the writer does it the other way round.
         let mut schedule = shared.schedule.lock();
         let index = |state: RunState| usize::from(rows::state_number(state));
         for stored in schedule.at_work() {
             counts[index(stored)] = counts[index(stored)].saturating_sub(1);
             counts[index(RunState::Running)] += 1;
         }
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let oldest_due_ms = schedule.oldest_due_ms();
+        drop(schedule);
         Stats {
             runs: RunState::ALL.into_iter().map(|state| (state, counts[index(state)])).collect(),
-            oldest_due_ms: schedule.oldest_due_ms(),
-            dedupe_keys: shared.keys.lock().len() as u64,
-            disk_bytes: size(&shared.path)
-                + size(&shared.wal_path)
-                + shared.log.lock().disk_bytes(),
+            oldest_due_ms,
+            dedupe_keys,
+            disk_bytes: size(&shared.path) + size(&shared.wal_path) + log_bytes,
             group_size: shared.group_size.read(),
             commit_us: shared.commit_us.read(),
             failing: shared.failing.lock().clone().or_else(|| shared.backlog.failing()),

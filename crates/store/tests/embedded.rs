@@ -160,6 +160,34 @@ async fn the_log_stays_bounded_while_readers_never_pause() {
     assert_eq!(left, 0, "a closed store leaves nothing in its log");
 }
 
+/// The two take the same locks, one after the other or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_can_be_asked_for_while_events_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path(), START_MS).unwrap());
+    let done = Arc::new(AtomicBool::new(false));
+    let asking = tokio::spawn({
+        let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+        async move {
+            while !done.load(Ordering::Relaxed) {
+                store.stats().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let recording = async {
+        for round in 0..200_u64 {
+            let one = |n| arrival(event(round * 200 + n, START_MS)).starting("a");
+            let arrivals = (0..200).map(|n| one(n).keyed(&format!("{round}/{n}"))).collect();
+            store.record(arrivals).await.unwrap();
+        }
+    };
+    let bound = std::time::Duration::from_secs(120);
+    tokio::time::timeout(bound, recording).await.expect("the store stands still");
+    done.store(true, Ordering::Relaxed);
+    asking.await.unwrap();
+}
+
 #[tokio::test]
 async fn what_was_recorded_before_closing_is_there() {
     let folder = tempfile::tempdir().unwrap();

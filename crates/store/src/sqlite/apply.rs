@@ -330,20 +330,26 @@ fn schedule_all(shared: &Shared, seq: u64, arrivals: Vec<Arrival>, recorded: &[R
     let mut any = false;
     for (arrival, recorded) in arrivals.into_iter().zip(recorded) {
         let Recorded::New { runs, .. } = recorded else { continue };
-        let until_ms = arrival.dedupe_until_ms;
-        let mut keys = shared.keys.lock();
-        if let Some(key) = arrival.dedupe {
-            keys.insert(key, arrival.event.id.0, until_ms);
+        let started = |start: &&Start| runs.contains(&start.run.id);
+        {
+            let until_ms = arrival.dedupe_until_ms;
+            let mut keys = shared.keys.lock();
+            if let Some(key) = arrival.dedupe {
+                keys.insert(key, arrival.event.id.0, until_ms);
+            }
+            for start in arrival.starts.iter().filter(started) {
+                if let Some(key) = start.dedupe {
+                    keys.insert(key, start.run.id.0, until_ms);
+                }
+            }
         }
         let event = Arc::new(arrival.event);
-        for start in arrival.starts.into_iter().filter(|start| runs.contains(&start.run.id)) {
-            if let Some(key) = start.dedupe {
-                keys.insert(key, start.run.id.0, until_ms);
-            }
+        let mut schedule = shared.schedule.lock();
+        for start in arrival.starts.into_iter().filter(|start| started(&start)) {
             let Some(due_ms) = start.run.due_ms else { continue };
             any = true;
             let waiting = Waiting::fresh(due_ms, start.run, start.concurrency, &event);
-            shared.schedule.lock().push(waiting.written(seq));
+            schedule.push(waiting.written(seq));
         }
     }
     any
