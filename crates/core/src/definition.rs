@@ -22,6 +22,8 @@ pub struct Workflow {
     pub dedupe: Option<Template>,
     /// How many runs with the same key may be at work at once.
     pub concurrency: Option<Concurrency>,
+    /// The most hops of an event it emits, if not the engine's own bound.
+    pub max_hops: Option<u16>,
     /// Steps of the run in the order written, then the steps of `on_failure`.
     pub steps: Vec<Step>,
     /// How many of `steps` belong to the run itself.
@@ -65,12 +67,8 @@ pub struct Concurrency {
 pub struct Step {
     /// Its name, unique in the workflow.
     pub id: String,
-    /// The action it performs.
-    pub uses: ActionRef,
-    /// The connection it uses, if not the adapter's only one.
-    pub connection: Option<String>,
-    /// The action's input.
-    pub with: Mapping,
+    /// What it does.
+    pub task: Task,
     /// Skipped when this is false.
     pub condition: Option<Expr>,
     /// Indices of the steps that must have ended.
@@ -79,6 +77,88 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: u64,
+}
+
+/// What a step does. Only an action calls anybody.
+#[derive(Debug)]
+pub enum Task {
+    /// Performs an action of an adapter.
+    Action(Act),
+    /// Writes down another event, which may start other runs.
+    Emit(Emit),
+    /// Says what the run comes to: the step that `return:` of a workflow stands for.
+    Return(Mapping),
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Action(act) => write!(f, "{}", act.uses),
+            Self::Emit(emit) => write!(f, "emit {}", emit.event),
+            Self::Return(_) => f.write_str(RETURN),
+        }
+    }
+}
+
+/// An action with what it is given.
+#[derive(Debug)]
+pub struct Act {
+    /// The action.
+    pub uses: ActionRef,
+    /// The connection it uses, if not the adapter's only one.
+    pub connection: Option<String>,
+    /// The action's input.
+    pub with: Mapping,
+}
+
+/// An event to be written down.
+#[derive(Debug)]
+pub struct Emit {
+    /// Its type.
+    pub event: String,
+    /// Its data, an object.
+    pub with: Mapping,
+    /// The key by which a repetition is recognised within source and type.
+    pub key: Option<Template>,
+}
+
+impl Emit {
+    /// The source of every event that a step emits.
+    pub const SOURCE: &'static str = "emit";
+}
+
+/// The id of the step that `return:` stands for.
+pub const RETURN: &str = "return";
+
+impl Step {
+    /// The action it performs, if it performs one.
+    #[must_use]
+    pub fn act(&self) -> Option<&Act> {
+        match &self.task {
+            Task::Action(act) => Some(act),
+            Task::Emit(_) | Task::Return(_) => None,
+        }
+    }
+
+    /// The event it writes down, if it writes one down.
+    #[must_use]
+    pub fn emit(&self) -> Option<&Emit> {
+        match &self.task {
+            Task::Emit(emit) => Some(emit),
+            Task::Action(_) | Task::Return(_) => None,
+        }
+    }
+
+    /// What it does and to what, for metrics and people: an adapter and an action, or a kind of
+    /// step and an event type.
+    #[must_use]
+    pub fn labels(&self) -> (&str, &str) {
+        match &self.task {
+            Task::Action(act) => (&act.uses.adapter, &act.uses.action),
+            Task::Emit(emit) => (Emit::SOURCE, &emit.event),
+            Task::Return(_) => (RETURN, ""),
+        }
+    }
 }
 
 /// An action by name: `stripe/create_invoice` or `stripe/create_invoice@2`.

@@ -21,7 +21,7 @@ pub struct Router {
 }
 
 /// A run that an event starts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Start {
     /// The run as it is first written down.
     pub run: Run,

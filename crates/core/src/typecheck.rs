@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use postroom_expr::{Checked, Env, Expr, Template, Type, nearest};
 
 use self::found::{Place, Reporter};
-use crate::definition::{ActionRef, Step, Workflow};
+use crate::definition::{Act, ActionRef, Emit, RETURN, Step, Task, Workflow};
 use crate::graph;
 use crate::problem::{self, Problem};
 use crate::yaml::{Node, Source};
@@ -167,35 +167,63 @@ impl Check<'_> {
             self.condition(condition, &env, &place.below("if"));
             env = env.assume(condition, true);
         }
-        if let Some(Err(unknown)) = self.contracts.actions.get(&step.uses.to_string()) {
-            let mut problem = unknown.clone();
-            problem.detail = format!("step `{}`: {}", step.id, problem.detail);
-            self.reporter.whole(problem, &place.below("uses"), step.uses.to_string().len());
+        match &step.task {
+            Task::Action(act) => self.action(&step.id, act, &env, &place),
+            Task::Emit(emit) => self.emit(emit, &env, &place),
+            Task::Return(value) => {
+                let checked = value.check(&env, &Type::Dyn);
+                self.reporter.found(checked, &Place::top(&[RETURN]));
+            }
         }
-        self.connection(step, &place);
-        let contract = self.contracts.action(&step.uses);
-        let checked: Checked = step.with.check(&env, &contract.input);
+    }
+
+    fn action(&mut self, id: &str, act: &Act, env: &Env, place: &Place) {
+        let uses = act.uses.to_string();
+        if let Some(Err(unknown)) = self.contracts.actions.get(&uses) {
+            let mut problem = unknown.clone();
+            problem.detail = format!("step `{id}`: {}", problem.detail);
+            self.reporter.whole(problem, &place.below("uses"), uses.len());
+        }
+        self.connection(id, act, place);
+        let contract = self.contracts.action(&act.uses);
+        let checked: Checked = act.with.check(env, &contract.input);
         self.reporter.found(checked, &place.below("with"));
     }
 
-    fn connection(&mut self, step: &Step, place: &Place) {
-        let (Some(known), Some(name)) = (&self.contracts.connections, &step.connection) else {
+    /// The data of the event is held against the schema of its type, if it has one.
+    fn emit(&mut self, emit: &Emit, env: &Env, place: &Place) {
+        let wanted = self.contracts.events.get(&emit.event).unwrap_or(&Type::Dyn);
+        self.reporter.found(emit.with.check(env, wanted), &place.below("with"));
+        if let Some(key) = &emit.key {
+            self.key(key, env, &place.below("key"), true);
+        }
+    }
+
+    fn connection(&mut self, id: &str, act: &Act, place: &Place) {
+        let (Some(known), Some(name)) = (&self.contracts.connections, &act.connection) else {
             return;
         };
-        let adapter = &step.uses.adapter;
+        let adapter = &act.uses.adapter;
         if name == adapter || known.get(name) == Some(adapter) {
             return;
         }
-        let detail = format!(
-            "step `{}` uses connection `{name}`, which is none of adapter `{adapter}`",
-            step.id
-        );
+        let detail =
+            format!("step `{id}` uses connection `{name}`, which is none of adapter `{adapter}`");
         let mut problem = Problem::new(&problem::UNKNOWN_CONNECTION, detail);
         let fitting = known.iter().filter(|(_, of)| *of == adapter).map(|(name, _)| name);
         if let Some(near) = nearest(name, fitting) {
             problem = problem.hint(format!("did you mean `{near}`?"));
         }
         self.reporter.whole(problem, &place.below("connection"), name.len());
+    }
+
+    /// What a step gives.
+    fn output(&self, step: &Step) -> Type {
+        match &step.task {
+            Task::Action(act) => self.contracts.action(&act.uses).output,
+            Task::Emit(_) => Type::closed([("event", Type::TEXT)]),
+            Task::Return(_) => Type::Dyn,
+        }
     }
 
     fn place_of(&self, index: usize) -> Place {
@@ -210,7 +238,7 @@ impl Check<'_> {
         let failing = index >= self.workflow.main_steps;
         let steps = &self.workflow.steps;
         let outcomes = steps.iter().enumerate().map(|(other, step)| {
-            let output = self.contracts.action(&step.uses).output;
+            let output = self.output(step);
             (step.id.as_str(), roots::step(self.outcomes(index, other), output))
         });
         let steps = Type::closed(outcomes.collect::<Vec<_>>());

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use postroom_core::definition::{Defaults, Stored, Workflow};
+use postroom_core::definition::{Defaults, Stored, Task, Workflow};
 use postroom_core::parse;
 use postroom_core::problem::Problem;
 
@@ -38,11 +38,16 @@ fn outcome(text: &str) -> String {
         let phase = if n < workflow.main_steps { "step" } else { "on_failure" };
         let needs: Vec<&str> = step.needs.iter().map(|n| &*workflow.steps[*n].id).collect();
         let retry = step.retry;
+        let task = match &step.task {
+            Task::Action(act) => format!("uses {}", act.uses),
+            Task::Emit(emit) => format!("emits {} keyed {}", emit.event, emit.key.is_some()),
+            Task::Return(_) => "returns".to_owned(),
+        };
         writeln!(
             out,
-            "  {phase} {} uses {} needs {needs:?}, {} x {:?} {}..{} ms jitter {}, {} ms",
+            "  {phase} {} {} needs {needs:?}, {} x {:?} {}..{} ms jitter {}, {} ms",
             step.id,
-            step.uses,
+            task,
             retry.attempts,
             retry.backoff,
             retry.delay_ms,

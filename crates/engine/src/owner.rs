@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use postroom_core::journal::Kind;
 use postroom_core::run::{self, Effect, Input, Report, RunState, advance};
 use postroom_core::{Entry, Event, Json, Outcome, Run};
-use postroom_store::{Committed, Error, Fence, Lease, Transition};
+use postroom_store::{Arrival, Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{info, warn};
 
@@ -52,6 +52,8 @@ pub(crate) struct Owner {
     /// Results of calls already made by steps that are not done.
     called: Vec<Vec<(String, Json)>>,
     entries: Vec<Entry>,
+    /// Events that steps have emitted, with the runs they start; written with `entries`.
+    emits: Vec<Arrival>,
 }
 
 /// Works on a run whose definition is not in memory.
@@ -101,7 +103,8 @@ impl Owner {
             }
         }
         let (run, event, fence) = (lease.run, lease.event, lease.fence);
-        let mut owner = Self { inner, known, event, fence, run, outputs, called, entries: vec![] };
+        let (entries, emits) = (Vec::new(), Vec::new());
+        let mut owner = Self { inner, known, event, fence, run, outputs, called, entries, emits };
         let callings = owner.proceed(Input::Start);
         (owner, callings)
     }
@@ -180,6 +183,7 @@ impl Owner {
         if let Outcome::Done { output } = &ended.outcome {
             self.outputs[ended.step] = Some(output.clone());
         }
+        self.emits.extend(ended.emits);
         Input::Ended {
             step: ended.step,
             outcome: ended.outcome,
@@ -281,12 +285,13 @@ impl Owner {
             run: self.run.clone(),
             fence: self.fence,
             entries: self.entries.clone(),
-            emits: Vec::new(),
+            emits: self.emits.clone(),
         }
     }
 
     fn committed(&mut self, committed: Committed) -> Result<(), Lost> {
         self.entries.clear();
+        self.emits.clear();
         if committed == Committed::Written {
             return Ok(());
         }

@@ -78,17 +78,18 @@ impl Project {
                 problems.push(file_problem(&problem::DUPLICATE_NAME, detail, workflow));
             }
             for step in &workflow.steps {
-                if let Err(mut found) = catalog.action(&step.uses) {
+                let Some(act) = step.act() else { continue };
+                if let Err(mut found) = catalog.action(&act.uses) {
                     found.detail = format!("step `{}`: {}", step.id, found.detail);
                     found.place = Some(place(workflow));
                     problems.push(found);
                 }
-                if let Some(name) = &step.connection
-                    && connections.get(name).is_none_or(|c| c.adapter != step.uses.adapter)
+                if let Some(name) = &act.connection
+                    && connections.get(name).is_none_or(|c| c.adapter != act.uses.adapter)
                 {
                     let detail = format!(
                         "step `{}` uses connection `{name}`, which is none of adapter `{}`",
-                        step.id, step.uses.adapter
+                        step.id, act.uses.adapter
                     );
                     problems.push(file_problem(&problem::UNKNOWN_CONNECTION, detail, workflow));
                 }
@@ -139,6 +140,8 @@ pub struct Settings {
     pub dedupe_window_ms: i64,
     /// Arrivals that may wait to be written.
     pub arriving: usize,
+    /// The most hops of an event that a step emits, where its workflow does not say otherwise.
+    pub max_hops: u16,
     /// Provider calls are answered from recorded examples.
     pub sandbox: bool,
     /// What may be forgotten.
@@ -166,6 +169,7 @@ impl Default for Settings {
             lease_ms: 30_000,
             dedupe_window_ms: 3 * 86_400_000,
             arriving: 10_000,
+            max_hops: 16,
             sandbox: false,
             retention: Retention::default(),
             seed: None,

@@ -254,10 +254,10 @@ impl Signals {
             }
         });
         let steps = workflow.steps.iter().map(|step| {
-            let (adapter, action) = (&step.uses.adapter, &step.uses.action);
-            let labels = StepLabels { adapter: adapter.clone(), action: action.clone() };
+            let (adapter, action) = step.labels();
+            let labels = StepLabels { adapter: adapter.to_owned(), action: action.to_owned() };
             let attempts = OUTCOMES.map(|outcome| {
-                let (adapter, action) = (adapter.clone(), action.clone());
+                let (adapter, action) = (adapter.to_owned(), action.to_owned());
                 let labels = AttemptLabels { adapter, action, outcome };
                 self.attempts.get_or_create_owned(&labels)
             });

@@ -1,18 +1,22 @@
 //! One attempt of one step: condition, input, then the action's calls one after the other. The
 //! attempt knows no store; what must be written down while it goes on it asks its owner to write.
 
+mod emit;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use postroom_adapters::{
     Action, Adapter, Context, HttpRequest, HttpResponse, Idempotency, Planned,
 };
+use postroom_core::definition::{Act, Task};
 use postroom_core::journal::Excerpt;
 use postroom_core::run::{Report, Run, StepState};
 use postroom_core::scope::{self, RunFacts, StepResult};
 use postroom_core::trigger::condition_value;
 use postroom_core::{Event, Failure, Json, Outcome};
-use postroom_expr::{Fault, Limits, Scope};
+use postroom_expr::{Fault, Limits, Mapping, Template};
+use postroom_store::Arrival;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
@@ -40,11 +44,16 @@ pub(crate) struct Attempt {
     pub attempt: u32,
 }
 
+/// What a step is given and the key of what it makes; `None` where its condition is false.
+type Input = Option<(Json, Option<String>)>;
+
 /// How an attempt ended.
 pub(crate) struct Ended {
     pub step: usize,
     pub outcome: Outcome,
     pub report: Report,
+    /// An event to be written down with the outcome, and the runs it starts.
+    pub emits: Option<Arrival>,
 }
 
 /// An attempt that has calls to make.
@@ -61,7 +70,13 @@ pub(crate) struct Calling {
 /// be made, or its action needs no call.
 pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Box<Calling>> {
     let started = Instant::now();
-    match attempt.prepare() {
+    let known = Arc::clone(&attempt.known);
+    let act = match &known.workflow.steps[attempt.step].task {
+        Task::Action(act) => act,
+        Task::Emit(emit) => return Ok(attempt.emit(emit, started)),
+        Task::Return(value) => return Ok(attempt.come_to(value, started)),
+    };
+    match attempt.prepare(act) {
         Ok(None) => Ok(attempt.end(Outcome::Skipped, Report::default(), started)),
         Err(outcome) => Ok(attempt.end(outcome, Report::default(), started)),
         Ok(Some(prepare)) => {
@@ -137,17 +152,20 @@ impl Calling {
 impl Attempt {
     /// What it takes to make the calls, or `None` if the step's condition is false.
     #[allow(clippy::type_complexity, reason = "the attempt is moved in once it is known to go on")]
-    fn prepare(&self) -> Result<Option<impl FnOnce(Attempt) -> Calling + use<>>, Outcome> {
-        let Some(input) = self.input()? else { return Ok(None) };
+    fn prepare(
+        &self,
+        act: &Act,
+    ) -> Result<Option<impl FnOnce(Attempt) -> Calling + use<>>, Outcome> {
+        let Some((input, _)) = self.input(&act.with, "with", None)? else { return Ok(None) };
         let project = self.project();
         let step = &self.known.workflow.steps[self.step];
         let (adapter, action) = project
             .catalog
-            .action(&step.uses)
+            .action(&act.uses)
             .map_err(|p| refused(Failure::new(p.kind.code, p.detail)))?;
         action.check_input(&input).map_err(refused)?;
         let connection = project
-            .connection(step.connection.as_deref(), &adapter.name)
+            .connection(act.connection.as_deref(), &adapter.name)
             .map(Arc::clone)
             .ok_or_else(|| refused(no_connection(&adapter)))?;
         let key = self.run.idempotency_key(&step.id, self.run.steps[self.step].generation);
@@ -184,11 +202,11 @@ impl Attempt {
         report.request = report.request.map(|text| redact(&*self.inner.secrets, text));
         report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
         self.observe(&outcome, &report, started);
-        Ended { step: self.step, outcome, report }
+        Ended { step: self.step, outcome, report, emits: None }
     }
 
-    /// The step's input, or `None` if its condition is false.
-    fn input(&self) -> Result<Option<Json>, Outcome> {
+    /// What a step is given, with the key of what it makes, or `None` if its condition is false.
+    fn input(&self, with: &Mapping, what: &str, key: Option<&Template>) -> Result<Input, Outcome> {
         let step = &self.known.workflow.steps[self.step];
         let run_id = self.run.id.to_string();
         let failure = self.run.failure.as_ref();
@@ -212,11 +230,18 @@ impl Attempt {
                 return Ok(None);
             }
         }
-        let text = render(step, &scope, limits).map_err(|(path, fault)| faulted(&path, &fault))?;
+        let rendered = with.render(&scope, limits).map_err(|fault| fault.under(what));
+        let text = rendered.map_err(|fault| faulted(&fault.path, &fault.fault))?;
         let input = Json::parse(text).map_err(|error| {
             refused(Failure::new("internal", format!("the input is not JSON: {error}")))
         })?;
-        Ok(Some(input))
+        let text = |key: &Template| -> Result<Option<String>, Fault> {
+            let value = key.eval(&scope, limits)?;
+            if value.is_null() { Ok(None) } else { value.to_text().map(Some) }
+        };
+        // No key is no fault, as for events from outside.
+        let key = key.map(text).transpose().map_err(|fault| faulted("key", &fault))?;
+        Ok(Some((input, key.flatten().filter(|key| !key.is_empty()))))
     }
 
     fn results(&self) -> impl Iterator<Item = StepResult<'_>> {
@@ -389,7 +414,7 @@ impl Attempt {
         signals.seconds.observe(started.elapsed().as_secs_f64());
         signals.attempts(outcome).inc();
         if let Some(failure) = failure {
-            let adapter = &self.known.workflow.steps[self.step].uses.adapter;
+            let (adapter, _) = self.known.workflow.steps[self.step].labels();
             self.inner.signals.failed(adapter, &failure.code);
         }
         // Steps that call nobody are the cheap ones; they leave their trace in the journal.
@@ -423,18 +448,6 @@ struct Call<'a> {
 
 fn refused(failure: Failure) -> Outcome {
     Outcome::Refused { failure }
-}
-
-fn render(
-    step: &postroom_core::definition::Step,
-    scope: &Scope<'_>,
-    limits: Limits,
-) -> Result<String, (String, Fault)> {
-    let rendered = step.with.render(scope, limits);
-    rendered.map_err(|fault| {
-        let fault = fault.under("with");
-        (fault.path, fault.fault)
-    })
 }
 
 fn no_connection(adapter: &Adapter) -> Failure {

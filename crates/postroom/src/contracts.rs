@@ -65,9 +65,10 @@ pub(crate) fn of<'a>(
     events: BTreeMap<String, Type>,
 ) -> Contracts {
     let mut contracts = Contracts { events, ..Contracts::default() };
-    for step in workflows.flat_map(|workflow| &workflow.steps) {
-        let known = contracts.actions.entry(step.uses.to_string());
-        known.or_insert_with(|| contract(&step.uses, catalog));
+    let steps = workflows.flat_map(|workflow| &workflow.steps);
+    for uses in steps.filter_map(|step| step.act()).map(|act| &act.uses) {
+        let known = contracts.actions.entry(uses.to_string());
+        known.or_insert_with(|| contract(uses, catalog));
     }
     contracts
 }
@@ -84,12 +85,13 @@ pub(crate) fn unused<'a>(
     workflows: &[&Workflow],
 ) -> Vec<String> {
     let triggers = || workflows.iter().flat_map(|workflow| &workflow.triggers);
+    let emits = || workflows.iter().flat_map(|w| &w.steps).filter_map(|step| step.emit());
     let taken = |kind: &str| {
         let fits = |event: &str| match event.strip_suffix('*') {
             Some(start) => kind.starts_with(start),
             None => event == kind,
         };
-        triggers().any(|trigger| fits(&trigger.event))
+        triggers().any(|trigger| fits(&trigger.event)) || emits().any(|emit| emit.event == kind)
     };
     events
         .filter(|kind| !taken(kind))

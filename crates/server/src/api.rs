@@ -48,7 +48,7 @@ async fn workflows(State(app): State<Arc<App>>) -> Json<Vec<WorkflowView>> {
         file: workflow.file.clone(),
         definition: workflow.hash.to_string(),
         events: workflow.triggers.iter().map(|trigger| trigger.event.clone()).collect(),
-        steps: workflow.steps.iter().map(|step| format!("{}: {}", step.id, step.uses)).collect(),
+        steps: workflow.steps.iter().map(|step| format!("{}: {}", step.id, step.task)).collect(),
     };
     Json(project.workflows.iter().map(view).collect())
 }

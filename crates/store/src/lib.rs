@@ -62,7 +62,7 @@ pub enum Error {
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// An event about to be written down, with the runs it starts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Arrival {
     /// The event.
     pub event: Event,

@@ -126,6 +126,16 @@ pub static NOT_BEFORE: Kind = kind(
      it to `needs`.",
 );
 
+/// Events that follow from events without end.
+pub static TOO_MANY_HOPS: Kind = kind(
+    "run/too-many-hops",
+    422,
+    "events that follow from events without end",
+    "A step would emit an event that is further from the first event of its line than `max_hops` \
+     of its workflow, or 16, allows. Nothing was emitted and the run is a dead letter. Most often \
+     workflows start each other in a circle.",
+);
+
 /// An adapter that does not exist.
 pub static UNKNOWN_ADAPTER: Kind = kind(
     "workflow/unknown-adapter",
@@ -381,6 +391,7 @@ pub static ALL: &[&Kind] = &[
     &UNKNOWN_STEP,
     &NEEDS_CYCLE,
     &NOT_BEFORE,
+    &TOO_MANY_HOPS,
     &UNKNOWN_ADAPTER,
     &UNKNOWN_ACTION,
     &UNKNOWN_CONNECTION,

@@ -154,10 +154,11 @@ impl<'a> Reporter<'a> {
     }
 
     /// The place of what should stand in a mapping and does not: the key that holds the mapping,
-    /// for a step the action it uses.
+    /// for a step the action it uses or the event it emits.
     fn around(&self, node: &Node, key: Option<&Key>) -> At {
         if let Value::Map(entries) = &node.value
-            && let Some((_, uses)) = entries.iter().find(|(key, _)| key.name == "uses")
+            && let Some((_, uses)) =
+                entries.iter().find(|(key, _)| ["uses", "emit"].contains(&&*key.name))
         {
             return uses.at;
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use postroom_core::definition::{ActionRef, Step, Workflow};
+use postroom_core::definition::{Act, ActionRef, Emit, Step, Task, Workflow};
 use postroom_core::journal::Kind;
 use postroom_core::retry::{Backoff, RetryPolicy};
 use postroom_core::run::{
@@ -27,9 +27,7 @@ pub fn workflow(recipes: &[Recipe], on_failure: usize) -> Workflow {
         let first = if n < main_steps { 0 } else { main_steps };
         Step {
             id: format!("s{n}"),
-            uses: ActionRef { adapter: "a".into(), action: "b".into(), version: None },
-            connection: None,
-            with: Mapping::Object(Vec::new()),
+            task: task(n),
             condition: None,
             needs: (first..n).filter(|need| recipe.needs >> (need - first) & 1 == 1).collect(),
             retry: RetryPolicy {
@@ -49,8 +47,22 @@ pub fn workflow(recipes: &[Recipe], on_failure: usize) -> Workflow {
         triggers: Vec::new(),
         dedupe: None,
         concurrency: None,
+        max_hops: None,
         steps: recipes.iter().enumerate().map(step).collect(),
         main_steps,
+    }
+}
+
+/// Every kind of step; the machine treats them alike.
+fn task(n: usize) -> Task {
+    let with = Mapping::Object(Vec::new());
+    match n % 3 {
+        1 => Task::Emit(Emit { event: "E".into(), with, key: None }),
+        2 => Task::Return(with),
+        _ => {
+            let uses = ActionRef { adapter: "a".into(), action: "b".into(), version: None };
+            Task::Action(Act { uses, connection: None, with })
+        }
     }
 }
 

@@ -13,11 +13,15 @@ use super::*;
 const NOON_MS: i64 = 1_793_707_200_000;
 
 fn project(text: &str) -> Project {
-    let file = "workflows/w.yaml".to_owned();
-    let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
-    let workflow = parse::workflow(&stored).expect("a workflow");
+    let read = |text: &str| {
+        let file = "workflows/w.yaml".to_owned();
+        let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+        let workflow = parse::workflow(&stored).expect("a workflow");
+        (stored, workflow)
+    };
+    let workflows = text.split("---\n").map(read).collect();
     let catalog = Arc::new(Catalog::builtin().expect("manifests"));
-    Project::new(vec![(stored, workflow)], catalog, BTreeMap::new()).expect("a project")
+    Project::new(workflows, catalog, BTreeMap::new()).expect("a project")
 }
 
 fn played(text: &str, script: Script) -> Rehearsed {
@@ -157,4 +161,79 @@ actions:
     assert_eq!(rehearsed.requests[0].origin, Origin::Nowhere);
     let failure = rehearsed.runs[0].run.failure.as_ref().expect("a failure");
     assert!(failure.failure.message.contains("no recorded answer"), "{failure:?}");
+}
+
+/// One workflow announces, another one hears of it.
+const CHAIN: &str = "
+workflow: first
+on: [{event: A}]
+steps:
+  - { id: tell, emit: TOLD, with: { n: \"${{ event.data.n + 1 }}\" }, key: \"${{ event.id }}\" }
+  - { id: quiet, if: event.data.n > 1, emit: QUIET }
+return: { told: \"${{ steps.tell.output.event }}\", quiet: \"${{ steps.quiet.status }}\" }
+---
+workflow: second
+on: [{event: TOLD, source: emit}, {event: QUIET}]
+steps:
+  - { id: post, uses: slack/post_message,
+      with: { channel: '#c', text: \"got ${{ event.data.n }}\" } }
+---
+workflow: deaf
+on: [{event: TOLD, source: ingest}]
+steps:
+  - { id: post, uses: slack/post_message, with: { channel: '#c', text: never } }
+";
+
+fn ended<'a>(played: &'a Played, step: &str) -> &'a Entry {
+    let of_step = |entry: &&Entry| entry.step.as_deref() == Some(step);
+    played.journal.iter().rev().find(of_step).expect("the step ended")
+}
+
+#[test]
+fn what_a_step_emits_starts_other_runs() {
+    let rehearsed = played(CHAIN, Script::default());
+    let run = |name: &str| rehearsed.runs.iter().find(|played| played.run.workflow == name);
+    assert_eq!(rehearsed.runs.len(), 2);
+    let (first, second) = (run("first").expect("it ran"), run("second").expect("it ran"));
+    assert_eq!(first.run.state, RunState::Succeeded);
+    assert_eq!(second.run.state, RunState::Succeeded);
+    let output = |step| ended(first, step).output.as_ref().expect("an output").text().to_owned();
+    assert_eq!(output("tell"), format!("{{\"event\":\"{}\"}}", second.run.event));
+    let told = format!("{{\"told\":\"{}\",\"quiet\":\"skipped\"}}", second.run.event);
+    assert_eq!(output("return"), told);
+    let key = format!("emit/TOLD/{}", rehearsed.event.id);
+    assert_eq!(second.run.key, key, "the event's key is that of the step");
+    let body = String::from_utf8_lossy(&of(&rehearsed, "post").request.body);
+    assert!(body.contains("got 2"), "{body}");
+}
+
+#[test]
+fn a_fault_in_what_a_run_comes_to_makes_it_dead() {
+    let text = "
+workflow: w
+on: [{event: A}]
+steps: [{ id: tell, emit: TOLD, key: \"${{ null }}\" }]
+return: { x: \"${{ event.data.missing.x }}\" }
+";
+    let run = &played(text, Script::default()).runs[0].run;
+    assert_eq!(run.state, RunState::Dead);
+    let failure = run.failure.as_ref().expect("a failure");
+    assert_eq!(failure.step.as_deref(), Some("return"));
+    assert!(failure.failure.message.starts_with("`return.x`"), "{}", failure.failure.message);
+}
+
+#[test]
+fn a_circle_ends_at_the_bound_and_emits_no_more() {
+    let circle = |hops: &str| {
+        let text = "workflow: w\non: [{event: A}]\nsteps: [{ id: again, emit: A }]\n";
+        played(&format!("{text}{hops}"), Script::default())
+    };
+    for (hops, most) in [("", 16), ("max_hops: 3\n", 3), ("max_hops: 20\n", 20)] {
+        let rehearsed = circle(hops);
+        let dead = |played: &&Played| played.run.state == RunState::Dead;
+        let dead: Vec<_> = rehearsed.runs.iter().filter(dead).collect();
+        assert_eq!((rehearsed.runs.len(), dead.len()), (most + 1, 1), "{hops}");
+        let failure = &dead[0].run.failure.as_ref().expect("a failure").failure;
+        assert_eq!(failure.code, "run/too-many-hops");
+    }
 }

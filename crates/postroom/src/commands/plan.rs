@@ -246,7 +246,7 @@ fn unmade(
     requests: &[Made],
     project: &Project,
 ) -> Option<String> {
-    let (_, action) = project.catalog.action(&step.uses).ok()?;
+    let (_, action) = project.catalog.action(&step.act()?.uses).ok()?;
     let own = requests.iter().filter(|made| made.run == played.run.id && made.step == step.id);
     let made: BTreeSet<&str> = own.map(|made| made.call.as_str()).collect();
     let calls = action.calls.iter().map(|call| call.id.as_str());
