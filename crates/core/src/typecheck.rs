@@ -5,8 +5,11 @@
 //! adapters: contracts and schemas arrive as types. Another kind of step is another arm in
 //! `Check::step`; another root is another `with` in `roots`.
 
+mod circles;
 mod found;
 mod roots;
+
+pub use circles::{Placed, circles};
 
 use std::collections::BTreeMap;
 

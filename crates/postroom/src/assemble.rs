@@ -85,6 +85,9 @@ pub(crate) fn examine(loaded: &Loaded) -> Examined {
         report.add(typecheck::workflow(workflow, root, &stored.text, &contracts));
     }
     let typecheck::Report { problems: found, mut untyped, expressions } = report;
+    let placed: Vec<typecheck::Placed<'_>> =
+        workflows.iter().map(|it| (&it.workflow, &it.root, it.stored.text.as_str())).collect();
+    problems.extend(typecheck::circles(&placed));
     // Without all adapters and connections it would tell of what only seems to be missing.
     if complete {
         problems.extend(found);

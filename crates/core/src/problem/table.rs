@@ -126,6 +126,16 @@ pub static NOT_BEFORE: Kind = kind(
      it to `needs`.",
 );
 
+/// Workflows that start each other without end.
+pub static EMIT_CIRCLE: Kind = kind(
+    "workflow/emit-circle",
+    422,
+    "workflows that start each other without end",
+    "A workflow emits an event that starts another, and so on back to itself; conditions are taken \
+     for true. Let one of them take another event or another `source`. If the circle ends by \
+     itself, say in one of its workflows how far it may go: `max_hops: N`.",
+);
+
 /// Events that follow from events without end.
 pub static TOO_MANY_HOPS: Kind = kind(
     "run/too-many-hops",
@@ -391,6 +401,7 @@ pub static ALL: &[&Kind] = &[
     &UNKNOWN_STEP,
     &NEEDS_CYCLE,
     &NOT_BEFORE,
+    &EMIT_CIRCLE,
     &TOO_MANY_HOPS,
     &UNKNOWN_ADAPTER,
     &UNKNOWN_ACTION,
