@@ -77,7 +77,13 @@ impl Sqlite {
         });
         let unapplied = Unapplied::new(read::last_event(&connection)?);
         let writer = Writer { reader, shared: Arc::clone(&shared), unapplied, answers };
-        let tables = Tables { connection, shared: Arc::clone(&shared), tally, pruned_to: [0; 16] };
+        let tables = Tables {
+            connection,
+            shared: Arc::clone(&shared),
+            tally,
+            pruned_to: [0; 16],
+            no_spare: None,
+        };
         let tables = thread("store-tables", move || tables.run())?;
         let writer = thread("store-writer", move || writer.run())?;
         Ok(Self { shared, writer: Some(writer), tables: Some(tables), _lock: lock })

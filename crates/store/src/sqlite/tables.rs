@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -30,6 +31,9 @@ impl Drop for EndAtDrop<'_> {
     }
 }
 
+/// How long after a file for the log could not be made it is tried again.
+const SPARE_AGAIN: Duration = Duration::from_secs(30);
+
 /// After this many rows, some 50 microseconds, the thread gives way to others.
 const STEPS: u32 = 16;
 
@@ -41,6 +45,8 @@ pub(super) struct Tables {
     pub tally: [u64; 6],
     /// Up to where events were looked at by retention and kept.
     pub pruned_to: Name,
+    /// When a file for the log could not be made.
+    pub no_spare: Option<Instant>,
 }
 
 impl Tables {
@@ -127,15 +133,19 @@ impl Tables {
             let freed = self.shared.log.lock().free(applied);
             freed.into_iter().for_each(Segment::remove);
         }
+        // A disk with no room for a file is not filled to the brim time and again.
+        if self.no_spare.is_some_and(|failed| failed.elapsed() < SPARE_AGAIN) {
+            return;
+        }
         let wanted = {
             let mut log = self.shared.log.lock();
             log.wants_spare().then(|| log.next_name())
         };
-        if let Some((folder, name)) = wanted
-            && let Ok(spare) = Segment::full(&folder, name)
-        {
-            // Without one the present file grows; the next round tries again.
-            self.shared.log.lock().set_spare(spare);
+        let Some((folder, name)) = wanted else { return };
+        match Segment::full(&folder, name) {
+            Ok(spare) => self.shared.log.lock().set_spare(spare),
+            // Without one the present file grows.
+            Err(_) => self.no_spare = Some(Instant::now()),
         }
     }
 }
