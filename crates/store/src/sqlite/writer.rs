@@ -239,11 +239,11 @@ impl Writer {
                 shared.group_size.observe(size);
                 let took = started.elapsed().as_micros();
                 shared.commit_us.observe(took.try_into().unwrap_or(u64::MAX));
-                // Whoever waits for an answer goes before the runs that are due now.
-                let _ = self.answers.send(answers);
+                // Who has an answer may count on the hint having been given.
                 if due {
                     shared.wake.wake();
                 }
+                let _ = self.answers.send(answers);
             }
         }
     }
