@@ -121,7 +121,7 @@ fn walk() -> (Seen, Seen) {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (dice >> 33).to_le_bytes()[0]
     };
-    for round in 0..4_000_u32 {
+    for round in 0..16_000_u32 {
         let recipe = |needs| Recipe { needs, attempts: 1 + round % 3 };
         let recipes = [recipe(0), recipe(round % 2), recipe(3), recipe(0), recipe(1)];
         let count = if round.is_multiple_of(50) { 0 } else { recipes.len() };

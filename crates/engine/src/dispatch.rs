@@ -13,7 +13,7 @@ use tracing::{error, warn};
 
 use crate::owner::{self, Owner, Place};
 use crate::signals::WorkflowSignals;
-use crate::{Inner, Project, Signals};
+use crate::{Inner, Project, Signals, unowned};
 
 /// The most runs one claim asks for.
 const CLAIM: usize = 128;
@@ -73,6 +73,10 @@ fn give(
 ) -> Option<Owner> {
     let mut place = || Some(Place { ahead: ahead.split(1)?, slot: slots.split(1)? });
     let inner_of_owner = Arc::clone(inner);
+    if lease.losses >= inner.settings.losses.max(1) {
+        inner.tasks.spawn(unowned::give_up(inner_of_owner, lease, place()?));
+        return None;
+    }
     match inner.definitions.known(lease.run.definition) {
         Some(known) => {
             let (owner, callings) = Owner::take_up(inner_of_owner, known, lease);
@@ -163,7 +167,7 @@ impl Definitions {
         if let Some(known) = self.known(hash) {
             return Ok(Ok(known));
         }
-        let Some((name, stored)) = inner.store.definitions(vec![hash]).await?.pop() else {
+        let Some((name, stored)) = inner.store.definitions(Some(vec![hash])).await?.pop() else {
             return Ok(Err(format!("the store has no definition {hash}")));
         };
         match parse::workflow(&stored) {

@@ -43,7 +43,7 @@ async fn forget(inner: &Inner) {
     };
     while !inner.stopping.is_cancelled() {
         match inner.store.prune(retention, now_ms).await {
-            Ok(rows) if rows >= u64::from(BATCH) => {}
+            Ok(pruned) if pruned.more => {}
             Ok(_) => return,
             Err(error) => return warn!(%error, "cannot remove what may be forgotten"),
         }

@@ -19,6 +19,7 @@ pub mod secrets;
 pub mod signals;
 pub mod source;
 mod step;
+mod unowned;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -19,7 +19,7 @@ pub struct Selection {
 }
 
 /// An order about all runs of a selection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Bulk<'a> {
     /// Which runs.
     pub selection: &'a Selection,
@@ -139,7 +139,7 @@ impl Engine {
 
     /// Carries a bulk order out on one of its runs, if the run allows it.
     async fn order_one(&self, bulk: &Bulk<'_>, run: &Run) -> Result<bool, Error> {
-        let mut command = bulk.command;
+        let mut command = bulk.command.clone();
         if let Command::Redrive { definition } = &mut command
             && bulk.newest
         {

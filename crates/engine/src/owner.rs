@@ -13,10 +13,10 @@ use postroom_store::{Arrival, Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{info, warn};
 
-use crate::Inner;
 use crate::dispatch::Known;
 use crate::signals::DeadLabels;
 use crate::step::{self, Attempt, Calling, Ended};
+use crate::{Inner, unowned};
 
 /// Room for a run.
 pub(crate) struct Place {
@@ -46,6 +46,8 @@ pub(crate) struct Owner {
     known: Arc<Known>,
     event: Arc<Event>,
     fence: Fence,
+    /// Transitions written under the fence.
+    seq: u32,
     run: Run,
     /// Outputs of steps that are done.
     outputs: Vec<Option<Json>>,
@@ -64,8 +66,10 @@ pub(crate) async fn fetch(inner: Arc<Inner>, lease: Lease, place: Place) {
             owner.work(callings, place).await;
         }
         Ok(Err(why)) => undefined(&inner, lease, why).await,
-        // The lease ends by itself and the run comes back.
-        Err(error) => warn!(run = %lease.run.id, %error, "cannot read a definition"),
+        Err(error) => {
+            warn!(run = %lease.run.id, %error, "cannot read a definition; the run comes back");
+            unowned::hand_back_later(&inner, lease.run.id, lease.fence).await;
+        }
     }
 }
 
@@ -103,8 +107,9 @@ impl Owner {
             }
         }
         let (run, event, fence) = (lease.run, lease.event, lease.fence);
-        let (entries, emits) = (Vec::new(), Vec::new());
-        let mut owner = Self { inner, known, event, fence, run, outputs, called, entries, emits };
+        let (seq, entries, emits) = (0, Vec::new(), Vec::new());
+        let mut owner =
+            Self { inner, known, event, fence, seq, run, outputs, called, entries, emits };
         let callings = owner.proceed(Input::Start);
         (owner, callings)
     }
@@ -161,8 +166,7 @@ impl Owner {
         let worker = tokio::select! {
             biased;
             () = inner.stopping.cancelled() => {
-                // Given back by ending the lease; if that fails it ends by itself.
-                let _ = inner.store.extend(vec![(self.run.id, self.fence)], claimed_ms).await;
+                unowned::hand_back(inner, self.run.id, self.fence).await;
                 return None;
             }
             worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
@@ -284,6 +288,7 @@ impl Owner {
         Transition {
             run: self.run.clone(),
             fence: self.fence,
+            seq: self.seq + 1,
             entries: self.entries.clone(),
             emits: self.emits.clone(),
         }
@@ -292,6 +297,7 @@ impl Owner {
     fn committed(&mut self, committed: Committed) -> Result<(), Lost> {
         self.entries.clear();
         self.emits.clear();
+        self.seq += 1;
         if committed == Committed::Written {
             return Ok(());
         }
@@ -332,8 +338,9 @@ impl Owner {
     }
 
     async fn extend(&self) -> bool {
-        let until_ms = self.inner.clock.now_ms() + self.inner.settings.lease_ms;
-        let held = self.inner.store.extend(vec![(self.run.id, self.fence)], until_ms).await;
+        let (now_ms, lease_ms) = (self.inner.clock.now_ms(), self.inner.settings.lease_ms);
+        let held = vec![(self.run.id, self.fence)];
+        let held = self.inner.store.extend(held, lease_ms, now_ms).await;
         // A store that cannot answer has not said that the run is lost.
         held.map_or(true, |held| held.first().copied().unwrap_or(true))
     }
@@ -351,9 +358,10 @@ async fn undefined(inner: &Inner, lease: Lease, why: String) {
     }
     let mut entry = Entry::new(Kind::Dead, now_ms);
     entry.failure = Some(failure);
-    let transition =
-        Transition { run, fence: lease.fence, entries: vec![entry], emits: Vec::new() };
+    let (id, fence) = (run.id, lease.fence);
+    let transition = Transition { run, fence, seq: 1, entries: vec![entry], emits: Vec::new() };
     if let Err(error) = inner.store.commit(vec![transition]).await {
-        warn!(%error, "cannot write a run down; it comes back when its lease ends");
+        warn!(run = %id, %error, "cannot write a run down; it comes back");
+        unowned::hand_back_later(inner, id, fence).await;
     }
 }

@@ -136,6 +136,8 @@ pub struct Settings {
     pub commits_in_flight: usize,
     /// How long an owner may be silent before its runs go to another, in milliseconds.
     pub lease_ms: i64,
+    /// Owners that a run may lose one after the other, before it is a dead letter; at least 1.
+    pub losses: u32,
     /// How long repetitions of events and runs are recognised, in milliseconds.
     pub dedupe_window_ms: i64,
     /// Arrivals that may wait to be written.
@@ -167,6 +169,7 @@ impl Default for Settings {
             concurrency: 5,
             commits_in_flight: 1024,
             lease_ms: 30_000,
+            losses: 5,
             dedupe_window_ms: 3 * 86_400_000,
             arriving: 10_000,
             max_hops: 16,

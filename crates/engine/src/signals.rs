@@ -276,7 +276,7 @@ struct StoreCollector {
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let stats = self.stats.lock();
-        let help = "Runs by state";
+        let help = "Runs by the state last committed";
         let metric = prometheus_client::metrics::MetricType::Gauge;
         let mut family = encoder.encode_descriptor("queue_depth", help, None, metric)?;
         for (state, runs) in &stats.runs {
@@ -284,6 +284,7 @@ impl Collector for StoreCollector {
             gauge.encode(family.encode_family(&[("state", state.name())])?)?;
         }
         let gauges = [
+            ("runs_at_work", "Runs under an owner", stats.at_work),
             ("dedupe_keys", "De-duplication keys remembered", stats.dedupe_keys),
             ("store_disk_bytes", "Bytes the store takes on disk", stats.disk_bytes),
             ("store_failing", "1 while the last write failed", u64::from(stats.failing.is_some())),

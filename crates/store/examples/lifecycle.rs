@@ -95,7 +95,7 @@ async fn consume(store: Arc<Sqlite>, hint: Arc<Hint>, runs: u64, done: Arc<Atomi
                 let state = StepState::Done;
                 run.steps = vec![StepRun { state, attempts: 1, generation: 0, due_ms: None }];
                 let entries = vec![Entry::new(Kind::Done, now_ms).step("noop", 1)];
-                Transition { run, fence: lease.fence, entries, emits: Vec::new() }
+                Transition { run, fence: lease.fence, seq: 1, entries, emits: Vec::new() }
             });
             store.commit(succeeded.collect()).await.unwrap();
             done.fetch_add(count, Ordering::Relaxed);

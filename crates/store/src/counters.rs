@@ -8,23 +8,22 @@ use crate::{Count, Counted};
 /// Shared numbers by name: the value and when it is forgotten.
 pub(crate) type Numbers<'a> = HashMap<&'a str, (i64, i64)>;
 
-/// Makes all changes or, if one is refused, none. Gives an answer for each, and the numbers that
-/// have changed. A change downwards is never refused.
-pub(crate) fn change<'a>(counts: &'a [Count], before: &Numbers<'a>) -> (Vec<Counted>, Numbers<'a>) {
+/// Makes all changes or, if one is refused, none. Gives the answer and the numbers that have
+/// changed. A change downwards is never refused.
+pub(crate) fn change<'a>(counts: &'a [Count], before: &Numbers<'a>) -> (Counted, Numbers<'a>) {
     let mut after = before.clone();
-    let mut counted = Vec::with_capacity(counts.len());
+    let mut values = Vec::with_capacity(counts.len());
     for count in counts {
         let (value, _) = after.entry(&count.key).or_insert((0, count.until_ms));
         let sum = value.saturating_add(count.add);
         if count.add > 0 && count.at_most.is_some_and(|bound| sum > bound) {
-            let unchanged = |count: &Count| Counted {
-                value: before.get(count.key.as_str()).map_or(0, |(value, _)| *value),
-                added: false,
-            };
-            return (counts.iter().map(unchanged).collect(), HashMap::new());
+            let unchanged =
+                |count: &Count| before.get(count.key.as_str()).map_or(0, |(value, _)| *value);
+            let values = counts.iter().map(unchanged).collect();
+            return (Counted { added: false, values }, HashMap::new());
         }
         *value = sum;
-        counted.push(Counted { value: sum, added: true });
+        values.push(sum);
     }
-    (counted, after)
+    (Counted { added: true, values }, after)
 }

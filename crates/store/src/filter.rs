@@ -14,9 +14,9 @@ pub struct EventFilter {
     pub correlation: Option<String>,
     /// Only those that started no run.
     pub unrouted: bool,
-    /// Only older than this one.
+    /// Only older than this one, whether or not it is there.
     pub before: Option<EventId>,
-    /// At most this many.
+    /// At most this many. A page of none has nothing after it.
     pub limit: usize,
 }
 
@@ -53,9 +53,9 @@ pub struct RunFilter {
     pub event: Option<EventId>,
     /// Only those whose last failure has this code.
     pub code: Option<String>,
-    /// Only older than this one.
+    /// Only older than this one, whether or not it is there.
     pub before: Option<RunId>,
-    /// At most this many.
+    /// At most this many. A page of none has nothing after it.
     pub limit: usize,
 }
 
@@ -75,8 +75,11 @@ impl RunFilter {
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows, newest first: as many as asked for, unless there are no more.
+    /// The rows, newest first: as many as asked for, unless there are no more. A backend that looks
+    /// at a bounded number at once goes on by itself until then, so that a reader never stands
+    /// before an empty page with nothing to go on from.
     pub rows: Vec<T>,
-    /// Whether there are more after the last row.
+    /// Whether there are more after the last row. The next page is asked for with `before` that
+    /// row's id, which counts by its place in the order and may be gone by then.
     pub more: bool,
 }

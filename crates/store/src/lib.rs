@@ -33,6 +33,12 @@ pub enum Error {
         /// The backend's own words.
         reason: String,
     },
+    /// Whether it was written is not known, because the answer was lost. Repeat the same call.
+    #[error("whether the store wrote it is not known: {reason}")]
+    Lost {
+        /// The backend's own words.
+        reason: String,
+    },
     /// Another process works on the same data.
     #[error("another Postroom process works on {path}")]
     Locked {
@@ -53,7 +59,8 @@ pub enum Error {
         /// What, and where.
         reason: String,
     },
-    /// The store was closed.
+    /// The store was closed, or has broken down for good. There is nobody left to ask what became
+    /// of calls that were under way.
     #[error("the store is closed")]
     Closed,
 }
@@ -109,6 +116,9 @@ pub struct Lease {
     pub event: Arc<Event>,
     /// What it has written down so far; empty for a run that never started.
     pub journal: Vec<Entry>,
+    /// How often an owner of it was lost since its last commit; 0 again after a person's order. A
+    /// backend of one process counts from when it was opened.
+    pub losses: u32,
 }
 
 /// The answer to a claim.
@@ -116,18 +126,21 @@ pub struct Lease {
 pub struct Claimed {
     /// Runs to work on.
     pub leases: Vec<Lease>,
-    /// When the next run falls due that no concurrency key keeps back, if fewer were due than asked
-    /// for.
+    /// If it handed out fewer than asked for: when the next run falls due that no concurrency key
+    /// keeps back, later than now; or now, where it stopped before it had handed out all that was
+    /// due.
     pub next_due_ms: Option<i64>,
 }
 
 /// A run's next state, with everything that belongs to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Transition {
     /// The run as it shall be. Any state but `running` gives it back.
     pub run: Run,
     /// The right under which it is written.
     pub fence: Fence,
+    /// The how-manieth commit under this right it is, from 1. A repetition has the same number.
+    pub seq: u32,
     /// What is written into its journal.
     pub entries: Vec<Entry>,
     /// Events that follow from it.
@@ -137,14 +150,14 @@ pub struct Transition {
 /// What became of a [`Transition`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
-    /// It was written.
+    /// It was written, now or when it was sent before.
     Written,
-    /// The right had passed to somebody else; nothing was written.
+    /// The right had passed to somebody else, or its number does not follow; nothing was written.
     Stale,
 }
 
 /// What a person wants of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// End it, or give up on it if it is a dead letter.
     Cancel,
@@ -196,13 +209,13 @@ pub struct Count {
     pub until_ms: i64,
 }
 
-/// A shared number after a [`Count`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of changes that were asked for together.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// Its value now.
-    pub value: i64,
-    /// Whether the changes were made; the same for all that were asked for together.
+    /// Whether they were made: all of them, or none.
     pub added: bool,
+    /// The numbers after each change, in order; as they are, if none was made.
+    pub values: Vec<i64>,
 }
 
 /// What may be forgotten. Runs that have not ended and events of kept runs are never removed.
@@ -222,6 +235,17 @@ pub struct Retention {
     pub limit: u32,
 }
 
+/// What was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Runs removed.
+    pub runs: u64,
+    /// Events removed.
+    pub events: u64,
+    /// Whether a rule stopped at its limit, so that another call may find more.
+    pub more: bool,
+}
+
 /// A run with the event it works on and what it has written down.
 pub type History = (Run, Arc<Event>, Vec<Entry>);
 
@@ -231,35 +255,49 @@ pub trait Wake: Send + Sync + 'static {
     fn wake(&self);
 }
 
-/// Durable truth. Each operation is one transaction: all of it is on disk when it returns `Ok`,
-/// none of it when it returns an error. A reply may be lost; each operation says what repeating it
-/// does then.
+/// Durable truth. Frozen since 2026-11-25 by `docs/decisions/0008-the-store-trait-is-frozen.md`:
+/// backends are written against it, so it changes only with another decision.
+///
+/// Each element of a batch is atomic: an event with its runs, a run's transition with its entries
+/// and the events it emits. What an operation answered with `Ok` is on disk. An error other than
+/// [`Error::Lost`] means that nothing of any element was written; a backend that splits a batch and
+/// fails in its midst answers `Lost`. Then the same call is repeated, and each operation says what
+/// a repetition does.
+///
+/// All times are the callers', in milliseconds since 1970.
 pub trait Store: Send + Sync + 'static {
     /// Writes down events and the runs they start, each event with its runs atomically, and
     /// recognises repetitions. Repeating it is safe: ids are the caller's, so an event written
     /// before is a duplicate of itself.
     fn record(&self, arrivals: Vec<Arrival>) -> Reply<'_, Vec<Recorded>>;
 
-    /// Hands out up to `limit` runs that are due, oldest first, each to one owner until `now_ms +
-    /// lease_ms`, never more at once than a concurrency key allows. A lost reply costs a lease
-    /// time of delay.
+    /// Hands out up to `limit` runs that are due, each to one owner until `now_ms + lease_ms`,
+    /// never more at once than a concurrency key allows. The order is oldest first, as far as one
+    /// claim sees. It may hand out fewer than are due: rows under another claim are passed over,
+    /// and a backend may stop at a bound on bytes. Whoever gets nothing looks again after a bounded
+    /// time. A lost reply costs a lease time of delay.
     fn claim(&self, limit: usize, lease_ms: i64, now_ms: i64) -> Reply<'_, Claimed>;
 
-    /// Prolongs rights until `until_ms`, or gives them back if that is past. Says for each whether
-    /// it was still held. Safe to repeat.
-    fn extend(&self, held: Vec<(RunId, Fence)>, until_ms: i64) -> Reply<'_, Vec<bool>>;
+    /// Prolongs rights until `now_ms + lease_ms`. If `lease_ms` is not above 0 it gives them back
+    /// at once: the runs are due as after a reap, and no owner of theirs was lost. Says for each
+    /// whether it was still held. Safe to repeat; what was given back is no longer held then.
+    fn extend(&self, held: Vec<(RunId, Fence)>, lease_ms: i64, now_ms: i64)
+    -> Reply<'_, Vec<bool>>;
 
     /// Writes the next states of runs: state, journal, due time and emitted events of each run
-    /// atomically, and only under a right that still holds. After a lost reply the repetition is
-    /// `Stale` for a run that was given back, and writes the same again for one that was kept.
+    /// atomically, and only under a right that still holds. Safe to repeat: a transition whose
+    /// `seq` is that of the last one written under its fence is answered `Written` and writes
+    /// nothing, also when it gave the run back, until the run is handed out again, ordered by a
+    /// person or forgotten. The store tells by run, fence and number alone, so a repetition must be
+    /// the same transition.
     fn commit(&self, transitions: Vec<Transition>) -> Reply<'_, Vec<Committed>>;
 
-    /// Makes runs whose owner was lost due again, under a new fence. Returns how many. Safe to
+    /// Makes runs whose owner was lost due again, and counts the loss. Returns how many. Safe to
     /// repeat.
     fn reap(&self, now_ms: i64) -> Reply<'_, u64>;
 
     /// Carries out a person's word about a run; takes it from its owner. Repeating it after a
-    /// lost reply is refused, because the state has changed.
+    /// lost reply is refused, because the state has changed, and shows the run as ordered.
     fn control(&self, order: Order) -> Reply<'_, Ordered>;
 
     /// Takes or prolongs the leadership of a role until `until_ms`; false if another holder has
@@ -272,15 +310,16 @@ pub trait Store: Send + Sync + 'static {
         now_ms: i64,
     ) -> Reply<'a, bool>;
 
-    /// Changes shared numbers: all of them, or none if one would be lifted over its bound.
-    /// Repeating it counts twice.
-    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>>;
+    /// Changes shared numbers: all of them, or none if one would be lifted over its bound. They are
+    /// limits, not truth: repeating it counts twice, and the last second may be forgotten when a
+    /// machine fails.
+    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Counted>;
 
     /// Keeps a definition for as long as runs may need it. Safe to repeat.
     fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash>;
 
-    /// The definitions with these hashes; all that are kept if none is named.
-    fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>>;
+    /// The definitions with these hashes, as far as they are kept; all that are kept for `None`.
+    fn definitions(&self, hashes: Option<Vec<DefinitionHash>>) -> Reply<'_, Vec<(String, Stored)>>;
 
     /// An event with what became of it.
     fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>>;
@@ -297,7 +336,8 @@ pub trait Store: Send + Sync + 'static {
     /// Counts and timings.
     fn stats(&self) -> Reply<'_, Stats>;
 
-    /// Removes what may be forgotten, and the keys and shared numbers whose time is over; returns
-    /// how many runs and events went. Safe to repeat.
-    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64>;
+    /// Removes what may be forgotten, oldest first, and the keys and shared numbers whose time is
+    /// over. Old events that have runs left do not keep it from younger ones that have none. Safe
+    /// to repeat, and to be repeated while there is `more`.
+    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, Pruned>;
 }

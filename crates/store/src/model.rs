@@ -12,8 +12,8 @@ use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 
 use crate::{
     Arrival, Claimed, Command, Committed, Count, Counted, EventFilter, EventRow, Fence, Lease,
-    Order, Ordered, Page, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
-    counters,
+    Order, Ordered, Page, Pruned, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition,
+    Wake, counters,
 };
 
 /// The in-memory store.
@@ -37,14 +37,35 @@ struct Row {
     run: Run,
     gate: Option<(KeyHash, u32)>,
     journal: Vec<Entry>,
-    held: Option<(Fence, i64)>,
-    /// When a run whose owner was lost may go again.
-    reaped_ms: Option<i64>,
+    /// Until when an owner has it.
+    held_until_ms: Option<i64>,
+    /// The right handed out last, as long as repetitions under it are recognised.
+    fence: Option<Fence>,
+    /// How many transitions were written under it.
+    seq: u32,
+    /// Owners lost since the last commit.
+    losses: u32,
+    /// When a run whose owner was lost or gave it back may go again.
+    back_ms: Option<i64>,
 }
 
 impl Row {
     fn due_ms(&self) -> Option<i64> {
-        self.reaped_ms.or(self.run.due_ms)
+        self.back_ms.or(self.run.due_ms)
+    }
+
+    fn is_held(&self) -> bool {
+        self.held_until_ms.is_some()
+    }
+
+    fn is_held_under(&self, fence: Fence) -> bool {
+        self.is_held() && self.fence == Some(fence)
+    }
+
+    /// Takes it from its owner, due as it was before, or now.
+    fn hand_back(&mut self, now_ms: i64) {
+        self.held_until_ms = None;
+        self.back_ms = Some(self.run.due_ms.unwrap_or(now_ms).min(now_ms));
     }
 }
 
@@ -55,14 +76,14 @@ impl Model {
         Self { state: Mutex::default(), wake }
     }
 
-    /// What the end of its process does to a durable store: owners and leaders are lost, and what
-    /// was at work is due at `now_ms`.
+    /// What the end of its process does to the embedded store: owners, their repetitions and
+    /// leaders are lost, and what was at work is due at `now_ms`.
     pub fn lose_owners(&self, now_ms: i64) {
         let mut state = self.state.lock();
         state.leaders.clear();
         for row in state.runs.values_mut() {
-            row.held = None;
-            row.reaped_ms = (row.run.state == RunState::Running).then_some(now_ms);
+            (row.held_until_ms, row.fence, row.losses) = (None, None, 0);
+            row.back_ms = (row.run.state == RunState::Running).then_some(now_ms);
         }
     }
 
@@ -102,7 +123,16 @@ impl State {
             }
             runs.push(start.run.id);
             let (run, gate) = (start.run, start.concurrency);
-            let row = Row { run, gate, journal: Vec::new(), held: None, reaped_ms: None };
+            let row = Row {
+                run,
+                gate,
+                journal: Vec::new(),
+                held_until_ms: None,
+                fence: None,
+                seq: 0,
+                losses: 0,
+                back_ms: None,
+            };
             self.runs.insert(row.run.id, row);
         }
         self.events.insert(arrival.event.id, (Arc::new(arrival.event), routed));
@@ -110,7 +140,7 @@ impl State {
     }
 
     fn at_work(&self, key: KeyHash) -> usize {
-        let fits = |row: &&Row| row.held.is_some() && row.gate.is_some_and(|(k, _)| k == key);
+        let fits = |row: &&Row| row.is_held() && row.gate.is_some_and(|(k, _)| k == key);
         self.runs.values().filter(fits).count()
     }
 
@@ -118,7 +148,7 @@ impl State {
         let mut due: Vec<(i64, RunId)> = self
             .runs
             .iter()
-            .filter(|(_, row)| row.held.is_none())
+            .filter(|(_, row)| !row.is_held())
             .filter_map(|(id, row)| Some((row.due_ms()?, *id)))
             .collect();
         due.sort_unstable();
@@ -138,13 +168,14 @@ impl State {
             self.fence += 1;
             let fence = Fence(self.fence);
             let Some(row) = self.runs.get_mut(&id) else { continue };
-            row.held = Some((fence, until_ms));
-            row.reaped_ms = None;
+            (row.held_until_ms, row.fence, row.seq) = (Some(until_ms), Some(fence), 0);
+            row.back_ms = None;
             claimed.leases.push(Lease {
                 run: row.run.clone(),
                 fence,
                 event: Arc::clone(&self.events[&row.run.event].0),
                 journal: row.journal.clone(),
+                losses: row.losses,
             });
         }
         claimed
@@ -152,13 +183,18 @@ impl State {
 
     fn commit(&mut self, transition: Transition) -> Committed {
         let Some(row) = self.runs.get_mut(&transition.run.id) else { return Committed::Stale };
-        if row.held.is_none_or(|(fence, _)| fence != transition.fence) {
+        let (seq, is_mine) = (transition.seq, row.fence == Some(transition.fence));
+        if is_mine && seq == row.seq && seq > 0 {
+            return Committed::Written;
+        }
+        if !row.is_held_under(transition.fence) || seq.checked_sub(1) != Some(row.seq) {
             return Committed::Stale;
         }
+        (row.seq, row.losses) = (seq, 0);
         row.run = transition.run;
         row.journal.extend(transition.entries);
         if row.run.state != RunState::Running {
-            row.held = None;
+            row.held_until_ms = None;
         }
         for arrival in transition.emits {
             self.record(arrival);
@@ -170,9 +206,9 @@ impl State {
         let Some(row) = self.runs.get_mut(&order.run) else { return Ordered::Missing };
         let note = order.note.as_deref();
         let run = row.run.clone();
-        let changed = match order.command {
+        let changed = match &order.command {
             Command::Cancel => run.cancel(&order.actor, note, order.now_ms),
-            Command::Redrive { .. } if row.held.is_some() => None,
+            Command::Redrive { .. } if row.is_held() => None,
             Command::Redrive { definition } => {
                 let definition = definition.unwrap_or(run.definition);
                 Run { definition, ..run }.redrive(&order.actor, note, order.now_ms)
@@ -183,24 +219,35 @@ impl State {
         };
         row.run = run;
         row.journal.push(entry);
-        row.held = None;
-        row.reaped_ms = None;
+        (row.held_until_ms, row.fence, row.losses) = (None, None, 0);
+        row.back_ms = None;
         Ordered::Done(Box::new(row.run.clone()))
     }
 
     fn reap(&mut self, now_ms: i64) -> u64 {
         let mut reaped = 0;
         for row in self.runs.values_mut() {
-            if row.held.is_some_and(|(_, until_ms)| until_ms <= now_ms) {
-                row.held = None;
-                row.reaped_ms = Some(row.run.due_ms.unwrap_or(now_ms).min(now_ms));
+            if row.held_until_ms.is_some_and(|until_ms| until_ms <= now_ms) {
+                row.hand_back(now_ms);
+                row.losses = row.losses.saturating_add(1);
                 reaped += 1;
             }
         }
         reaped
     }
 
-    fn count(&mut self, counts: &[Count], now_ms: i64) -> Vec<Counted> {
+    fn extend(&mut self, (id, fence): (RunId, Fence), lease_ms: i64, now_ms: i64) -> bool {
+        let Some(row) = self.runs.get_mut(&id).filter(|row| row.is_held_under(fence)) else {
+            return false;
+        };
+        match lease_ms > 0 {
+            true => row.held_until_ms = Some(now_ms.saturating_add(lease_ms)),
+            false => row.hand_back(now_ms),
+        }
+        true
+    }
+
+    fn count(&mut self, counts: &[Count], now_ms: i64) -> Counted {
         self.counters.retain(|_, (_, until_ms)| *until_ms > now_ms);
         let known = counts.iter().filter_map(|count| {
             self.counters.get(&count.key).map(|found| (count.key.as_str(), *found))
@@ -210,69 +257,85 @@ impl State {
         counted
     }
 
-    fn prune(&mut self, retention: Retention, now_ms: i64) -> u64 {
-        let before = self.runs.len() + self.events.len();
+    fn prune(&mut self, retention: Retention, now_ms: i64) -> Pruned {
+        let limit = retention.limit as usize;
         let dead = |run: &Run| run.state == RunState::Dead;
         let ended = |run: &Run| matches!(run.state, RunState::Succeeded | RunState::Cancelled);
-        self.forget(ended, retention.ended_count, retention.ended_before_ms, retention.limit);
-        self.forget(dead, retention.dead_count, retention.dead_before_ms, retention.limit);
+        let mut removed = [
+            self.forget_surplus(ended, retention.ended_count, limit),
+            self.forget_old(ended, retention.ended_before_ms, limit),
+            self.forget_surplus(dead, retention.dead_count, limit),
+            self.forget_old(dead, retention.dead_before_ms, limit),
+            0,
+        ];
         if let Some(before_ms) = retention.events_before_ms {
             let kept: std::collections::HashSet<EventId> =
                 self.runs.values().map(|row| row.run.event).collect();
             let old = |(id, (event, _)): (&EventId, &(Arc<Event>, u32))| {
                 (event.received_ms < before_ms && !kept.contains(id)).then_some(*id)
             };
-            let old = self.events.iter().filter_map(old).take(retention.limit as usize);
-            for id in old.collect::<Vec<_>>() {
+            let old: Vec<EventId> = self.events.iter().filter_map(old).take(limit).collect();
+            removed[4] = old.len();
+            for id in old {
                 self.events.remove(&id);
             }
         }
         self.keys.retain(|_, (_, until_ms)| *until_ms > now_ms);
-        (before - self.runs.len() - self.events.len()) as u64
+        self.counters.retain(|_, (_, until_ms)| *until_ms > now_ms);
+        Pruned {
+            runs: removed[..4].iter().sum::<usize>() as u64,
+            events: removed[4] as u64,
+            more: limit > 0 && removed.contains(&limit),
+        }
     }
 
-    fn forget(
+    fn of_class(&self, class: fn(&Run) -> bool) -> Vec<RunId> {
+        self.runs.values().filter(|row| class(&row.run)).map(|row| row.run.id).collect()
+    }
+
+    /// Removes all but the newest `keep` of a class; says how many went.
+    fn forget_surplus(
         &mut self,
         class: fn(&Run) -> bool,
         keep: Option<u64>,
-        before_ms: Option<i64>,
-        limit: u32,
-    ) {
-        let of_class = |state: &Self| -> Vec<RunId> {
-            state.runs.values().filter(|row| class(&row.run)).map(|row| row.run.id).collect()
-        };
-        if let Some(keep) = keep {
-            let ids = of_class(self);
-            let surplus = ids.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
-            for id in ids.into_iter().take(surplus.min(limit as usize)) {
-                self.runs.remove(&id);
-            }
-        }
-        if let Some(before_ms) = before_ms {
-            let old = |id: &RunId| self.runs[id].run.finished_ms.is_some_and(|at| at < before_ms);
-            let ids: Vec<RunId> =
-                of_class(self).into_iter().filter(old).take(limit as usize).collect();
-            for id in ids {
-                self.runs.remove(&id);
-            }
-        }
+        limit: usize,
+    ) -> usize {
+        let Some(keep) = keep else { return 0 };
+        let mut ids = self.of_class(class);
+        let surplus = ids.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+        ids.truncate(surplus.min(limit));
+        self.remove(&ids)
+    }
+
+    /// Removes those of a class that ended before a time; says how many went.
+    fn forget_old(&mut self, class: fn(&Run) -> bool, at_ms: Option<i64>, limit: usize) -> usize {
+        let Some(at_ms) = at_ms else { return 0 };
+        let mut ids = self.of_class(class);
+        ids.retain(|id| self.runs[id].run.finished_ms.is_some_and(|ended_ms| ended_ms < at_ms));
+        ids.truncate(limit);
+        self.remove(&ids)
+    }
+
+    fn remove(&mut self, ids: &[RunId]) -> usize {
+        ids.iter().filter(|id| self.runs.remove(*id).is_some()).count()
     }
 
     fn stats(&self) -> Stats {
         let mut runs: BTreeMap<RunState, u64> = RunState::ALL.map(|state| (state, 0)).into();
         for row in self.runs.values() {
-            let state = if row.held.is_some() { RunState::Running } else { row.run.state };
-            *runs.entry(state).or_default() += 1;
+            *runs.entry(row.run.state).or_default() += 1;
         }
-        let waiting = self.runs.values().filter(|row| row.held.is_none());
+        let at_work = self.runs.values().filter(|row| row.is_held()).count() as u64;
+        let waiting = self.runs.values().filter(|row| !row.is_held());
         let oldest_due_ms = waiting.filter_map(Row::due_ms).min();
-        Stats { runs, oldest_due_ms, dedupe_keys: self.keys.len() as u64, ..Stats::default() }
+        let dedupe_keys = self.keys.len() as u64;
+        Stats { runs, at_work, oldest_due_ms, dedupe_keys, ..Stats::default() }
     }
 }
 
 fn page<T>(mut rows: impl Iterator<Item = T>, limit: usize) -> Page<T> {
     let page: Vec<T> = rows.by_ref().take(limit).collect();
-    Page { rows: page, more: rows.next().is_some() }
+    Page { rows: page, more: limit > 0 && rows.next().is_some() }
 }
 
 impl Store for Model {
@@ -283,14 +346,14 @@ impl Store for Model {
         let claimed = self.state.lock().claim(limit, now_ms.saturating_add(lease_ms), now_ms);
         Box::pin(std::future::ready(Ok(claimed)))
     }
-    fn extend(&self, held: Vec<(RunId, Fence)>, until_ms: i64) -> Reply<'_, Vec<bool>> {
+    fn extend(
+        &self,
+        held: Vec<(RunId, Fence)>,
+        lease_ms: i64,
+        now_ms: i64,
+    ) -> Reply<'_, Vec<bool>> {
         self.with(|state| {
-            let mut extend = |(id, fence): (RunId, Fence)| {
-                let held = state.runs.get_mut(&id).and_then(|row| row.held.as_mut());
-                let own = held.filter(|(holder, _)| *holder == fence);
-                own.map(|(_, until)| *until = until_ms).is_some()
-            };
-            held.into_iter().map(&mut extend).collect()
+            held.into_iter().map(|right| state.extend(right, lease_ms, now_ms)).collect()
         })
     }
     fn commit(&self, transitions: Vec<Transition>) -> Reply<'_, Vec<Committed>> {
@@ -317,7 +380,7 @@ impl Store for Model {
             }
         })
     }
-    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>> {
+    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Counted> {
         self.with(|state| state.count(&counts, now_ms))
     }
     fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash> {
@@ -327,14 +390,14 @@ impl Store for Model {
             hash
         })
     }
-    fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>> {
-        self.with(|state| match hashes.is_empty() {
-            true => {
+    fn definitions(&self, hashes: Option<Vec<DefinitionHash>>) -> Reply<'_, Vec<(String, Stored)>> {
+        self.with(|state| match hashes {
+            None => {
                 let mut all: Vec<_> = state.definitions.iter().collect();
                 all.sort_by_key(|(hash, (name, _))| (name, *hash));
                 all.into_iter().map(|(_, definition)| definition.clone()).collect()
             }
-            false => {
+            Some(hashes) => {
                 hashes.iter().filter_map(|hash| state.definitions.get(hash).cloned()).collect()
             }
         })
@@ -377,7 +440,7 @@ impl Store for Model {
         let stats = self.state.lock().stats();
         Box::pin(std::future::ready(Ok(stats)))
     }
-    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64> {
+    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, Pruned> {
         self.with(|state| state.prune(retention, now_ms))
     }
 }

@@ -2,7 +2,7 @@
 //! key are at work. Owned by the embedded backend, rebuilt when it opens; writes nothing.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use postroom_core::id::KeyHash;
@@ -15,6 +15,10 @@ use crate::hash::Map;
 /// Bytes of events kept with waiting runs, so that a run claimed soon after it was recorded needs
 /// no read. Beyond this, claims read from disk.
 const FRESH_BYTES: usize = 16 << 20;
+
+/// Rights that have ended and are remembered. Answers do not get lost within a process, so that
+/// nobody repeats a commit much later than it was answered.
+const PAST: usize = 4_096;
 
 /// A concurrency key with its bound.
 pub(crate) type Gate = (KeyHash, u32);
@@ -30,6 +34,8 @@ pub(crate) struct Waiting {
     pub fresh: Option<Box<Fresh>>,
     /// The number of the log frame that wrote it last; the tables must hold it before it is read.
     pub written: u64,
+    /// Owners lost since its last commit.
+    pub losses: u32,
     /// Places are numbered, so that an old place of a run is told from its new one.
     place: u64,
 }
@@ -44,7 +50,7 @@ pub(crate) struct Fresh {
 impl Waiting {
     /// A run as it waits after its row was read or written.
     pub fn new(due_ms: i64, id: RunId, state: RunState, gate: Option<Gate>) -> Self {
-        Self { due_ms, id, state, gate, fresh: None, written: 0, place: 0 }
+        Self { due_ms, id, state, gate, fresh: None, written: 0, losses: 0, place: 0 }
     }
 
     /// A run that was just written down, with what its first owner needs.
@@ -98,6 +104,10 @@ pub(crate) struct Held {
     pub stored: RunState,
     /// How many journal rows it has.
     pub rows: u32,
+    /// How many transitions were written under the fence.
+    pub seq: u32,
+    /// Owners lost since its last commit.
+    pub losses: u32,
     /// The number of the log frame that wrote it last.
     pub written: u64,
 }
@@ -117,6 +127,28 @@ struct Void {
     places: u32,
 }
 
+/// The rights that ended last, so that a repetition of the last commit under one of them is known
+/// for what it is.
+#[derive(Debug, Default)]
+struct Past {
+    seqs: Map<RunId, (Fence, u32)>,
+    order: VecDeque<(RunId, Fence)>,
+}
+
+impl Past {
+    fn remember(&mut self, id: RunId, fence: Fence, seq: u32) {
+        self.seqs.insert(id, (fence, seq));
+        self.order.push_back((id, fence));
+        if self.order.len() > PAST
+            && let Some((oldest, fence)) = self.order.pop_front()
+            // It may have come back under a later right.
+            && self.seqs.get(&oldest).is_some_and(|(past, _)| *past == fence)
+        {
+            self.seqs.remove(&oldest);
+        }
+    }
+}
+
 /// What is due and who works on what.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
@@ -125,6 +157,7 @@ pub(crate) struct Schedule {
     void: Map<RunId, Void>,
     held: Map<RunId, Held>,
     lines: Map<KeyHash, Line>,
+    past: Past,
     fence: u64,
     places: u64,
     fresh_bytes: usize,
@@ -174,8 +207,9 @@ impl Schedule {
             self.fence += 1;
             let fence = Fence(self.fence);
             let (due_ms, gate, stored) = (waiting.due_ms, waiting.gate, waiting.state);
-            let written = waiting.written;
-            let held = Held { fence, until_ms, due_ms, gate, stored, rows: 0, written };
+            let (written, losses) = (waiting.written, waiting.losses);
+            let held =
+                Held { fence, until_ms, due_ms, gate, stored, rows: 0, seq: 0, losses, written };
             self.held.insert(waiting.id, held);
             claimed.push((waiting, fence));
         }
@@ -269,9 +303,26 @@ impl Schedule {
         self.held.get_mut(&id)
     }
 
+    /// How many transitions were written under the right by which a run was held last, if nobody
+    /// holds it and that is remembered.
+    pub fn past(&self, id: RunId, fence: Fence) -> Option<u32> {
+        self.past.seqs.get(&id).filter(|(past, _)| *past == fence).map(|(_, seq)| *seq)
+    }
+
+    /// Forgets the right by which a run was held last: a person's word came after it.
+    pub fn forget(&mut self, id: RunId) {
+        self.past.seqs.remove(&id);
+    }
+
     /// Takes a run from its owner; the next of its concurrency key may go.
     pub fn release(&mut self, id: RunId) -> Option<Held> {
+        self.release_after(id, None)
+    }
+
+    /// The same, with the number of the transition that gave it back.
+    pub fn release_after(&mut self, id: RunId, seq: Option<u32>) -> Option<Held> {
         let held = self.held.remove(&id)?;
+        self.past.remember(id, held.fence, seq.unwrap_or(held.seq));
         if let Some((key, _)) = held.gate {
             if let Some(line) = self.lines.get_mut(&key) {
                 line.active = line.active.saturating_sub(1);
@@ -293,8 +344,32 @@ impl Schedule {
         late.map(|(id, held)| (*id, held)).collect()
     }
 
-    /// How many runs are under an owner, by the state their row has.
-    pub fn at_work(&self) -> impl Iterator<Item = RunState> {
-        self.held.values().map(|held| held.stored)
+    /// How many runs are under an owner.
+    pub fn at_work(&self) -> usize {
+        self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rights_that_ended_last_are_remembered_and_no_more() {
+        let mut past = Past::default();
+        let id = |n: usize| {
+            let mut id = [0; 16];
+            id[8..].copy_from_slice(&(n as u64).to_be_bytes());
+            RunId(id)
+        };
+        past.remember(id(0), Fence(1), 1);
+        past.remember(id(0), Fence(2), 7);
+        (1..PAST).for_each(|n| past.remember(id(n), Fence(2 + n as u64), 1));
+        // The first right of run 0 is forgotten by now, its second is not.
+        assert_eq!(past.seqs.get(&id(0)), Some(&(Fence(2), 7)));
+        assert_eq!((past.seqs.len(), past.order.len()), (PAST, PAST));
+        past.remember(id(PAST), Fence(1 << 20), 1);
+        assert_eq!(past.seqs.get(&id(0)), None);
+        assert_eq!((past.seqs.len(), past.order.len()), (PAST, PAST));
     }
 }

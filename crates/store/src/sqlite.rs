@@ -19,15 +19,16 @@ use postroom_core::{DefinitionHash, EventId, Run, RunId};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::schedule::{Schedule, Waiting};
+use crate::schedule::Schedule;
 use crate::stats::Meter;
 use crate::{
-    Arrival, Claimed, Committed, Count, Counted, Error, EventFilter, EventRow, Fence, Lease, Order,
-    Ordered, Page, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
+    Arrival, Claimed, Committed, Count, Counted, Error, EventFilter, EventRow, Fence, Order,
+    Ordered, Page, Pruned, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
 };
 
 mod apply;
 mod backlog;
+mod lease;
 mod lines;
 mod log;
 mod memory;
@@ -120,10 +121,11 @@ impl Sqlite {
     }
 
     /// The correlation id of an event that the log may have and the tables not yet.
-    async fn correlation(&self, event: EventId) -> Result<String, Error> {
-        let found = self.query(move |connection| read::correlation(connection, event.0)).await?;
-        // What cannot be read now has the one it would have been given.
-        Ok(found.unwrap_or_else(|| event.to_string()))
+    async fn correlation(&self, event: EventId) -> String {
+        let found = self.query(move |connection| read::correlation(connection, event.0)).await;
+        // What cannot be read now has the one it would have been given. It is no error, because
+        // others may have been written down together with this.
+        found.ok().flatten().unwrap_or_else(|| event.to_string())
     }
 
     /// Runs a query of a list or page; only so many at once. It sees what was acknowledged before
@@ -159,121 +161,19 @@ impl Sqlite {
         done.await.map_err(|error| Error::Unavailable { reason: error.to_string() })?
     }
 
-    /// Reads what owners need of claimed runs, in the order in which they were claimed.
-    async fn lease(
-        &self,
-        claimed: Vec<(Waiting, Fence)>,
-        now_ms: i64,
-    ) -> Result<Vec<Lease>, Error> {
-        let claimed = self.readable(claimed, now_ms).await;
-        let stored = claimed.iter().filter(|(waiting, _)| waiting.fresh.is_none());
-        let ids: Vec<RunId> = stored.map(|(waiting, _)| waiting.id).collect();
-        let loaded = if ids.is_empty() {
-            Ok(Vec::new())
-        } else {
-            let load = move |connection: &Connection| {
-                Ok(ids.iter().map(|id| rows::load(connection, *id)).collect::<Vec<_>>())
-            };
-            self.read(load).await
-        };
-        let mut loaded = match loaded {
-            Ok(loaded) => loaded.into_iter(),
-            Err(error) => {
-                // Nobody will work on these before their lease ends; give them back at once.
-                for (waiting, fence) in claimed {
-                    self.hand_back(waiting.id, fence, now_ms);
-                }
-                return Err(error);
-            }
-        };
-        let mut leases = Vec::with_capacity(claimed.len());
-        for (waiting, fence) in claimed {
-            let lease = match waiting.fresh {
-                Some(fresh) => {
-                    let (run, event) = (fresh.run, fresh.event);
-                    Some(Lease { run, fence, event, journal: Vec::new() })
-                }
-                None => match loaded.next() {
-                    Some(found) => self.take_up(waiting.id, fence, found, now_ms)?,
-                    None => None,
-                },
-            };
-            leases.extend(lease);
-        }
-        Ok(leases)
-    }
-
-    /// Claimed runs whose rows the tables hold as they are now. Others can only be read when the
-    /// tables can be written again; they are given back until then.
-    async fn readable(&self, claimed: Vec<(Waiting, Fence)>, now_ms: i64) -> Vec<(Waiting, Fence)> {
-        let stored = claimed.iter().filter(|(waiting, _)| waiting.fresh.is_none());
-        let last = stored.map(|(waiting, _)| waiting.written).max().unwrap_or(0);
-        if self.shared.backlog.reached(last).await {
-            return claimed;
-        }
-        let applied = self.shared.backlog.applied_now();
-        let (readable, others): (Vec<_>, Vec<_>) = claimed
-            .into_iter()
-            .partition(|(waiting, _)| waiting.fresh.is_some() || waiting.written <= applied);
-        for (waiting, fence) in others {
-            self.hand_back(waiting.id, fence, now_ms);
-        }
-        readable
-    }
-
-    /// Makes a lease of a run that was read, unless it was taken away meanwhile.
-    fn take_up(
-        &self,
-        id: RunId,
-        fence: Fence,
-        found: Result<Option<rows::Loaded>, Error>,
-        now_ms: i64,
-    ) -> Result<Option<Lease>, Error> {
-        let loaded = match found {
-            Ok(loaded) => loaded,
-            Err(Error::Corrupt { reason }) => {
-                self.shared.inbox.send(Request::Bury(id, reason, now_ms))?;
-                return Ok(None);
-            }
-            Err(_) => {
-                self.hand_back(id, fence, now_ms);
-                return Ok(None);
-            }
-        };
-        let mut schedule = self.shared.schedule.lock();
-        let Some(held) = schedule.held(id).filter(|held| held.fence == fence) else {
-            return Ok(None);
-        };
-        let Some(loaded) = loaded else {
-            schedule.release(id);
-            return Ok(None);
-        };
-        held.rows = loaded.rows;
-        let (run, event, journal) = (loaded.run, loaded.event, loaded.journal);
-        Ok(Some(Lease { run, fence, event, journal }))
-    }
-
-    fn hand_back(&self, id: RunId, fence: Fence, now_ms: i64) {
-        self.shared.schedule.lock().extend(id, fence, now_ms);
-    }
-
     fn stats_now(&self) -> Stats {
         let shared = &self.shared;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
         let log_bytes = shared.log.lock().disk_bytes();
         let dedupe_keys = shared.keys.lock().len() as u64;
-        let mut counts = *shared.tally.lock();
+        let counts = *shared.tally.lock();
         // Nothing else is locked while the schedule is: the writer does it the other way round.
         let mut schedule = shared.schedule.lock();
-        let index = |state: RunState| usize::from(rows::state_number(state));
-        for stored in schedule.at_work() {
-            counts[index(stored)] = counts[index(stored)].saturating_sub(1);
-            counts[index(RunState::Running)] += 1;
-        }
-        let oldest_due_ms = schedule.oldest_due_ms();
+        let (at_work, oldest_due_ms) = (schedule.at_work() as u64, schedule.oldest_due_ms());
         drop(schedule);
         Stats {
-            runs: RunState::ALL.into_iter().map(|state| (state, counts[index(state)])).collect(),
+            runs: RunState::ALL.into_iter().zip(counts).collect(),
+            at_work,
             oldest_due_ms,
             dedupe_keys,
             disk_bytes: size(&shared.path) + size(&shared.wal_path) + log_bytes,
@@ -306,7 +206,7 @@ impl Store for Sqlite {
                 if let Recorded::Duplicate { event, correlation } = one
                     && correlation.is_empty()
                 {
-                    *correlation = self.correlation(*event).await?;
+                    *correlation = self.correlation(*event).await;
                 }
             }
             Ok(recorded)
@@ -325,13 +225,25 @@ impl Store for Sqlite {
         })
     }
 
-    fn extend(&self, held: Vec<(RunId, Fence)>, until_ms: i64) -> Reply<'_, Vec<bool>> {
+    fn extend(
+        &self,
+        held: Vec<(RunId, Fence)>,
+        lease_ms: i64,
+        now_ms: i64,
+    ) -> Reply<'_, Vec<bool>> {
         Box::pin(async move {
+            if lease_ms <= 0 {
+                let request = move |answer| Request::GiveBack { held, now_ms, delay_ms: 0, answer };
+                return self.write(request).await;
+            }
+            let until_ms = now_ms.saturating_add(lease_ms);
             let mut schedule = self.shared.schedule.lock();
             Ok(held.into_iter().map(|(id, fence)| schedule.extend(id, fence, until_ms)).collect())
         })
     }
 
+    /// What was written under a right that has ended is remembered for the 4,096 rights that ended
+    /// last, in memory: answers do not get lost within a process, and its callers end with it.
     fn commit(&self, transitions: Vec<Transition>) -> Reply<'_, Vec<Committed>> {
         Box::pin(self.write(move |answer| Request::Commit(transitions, answer)))
     }
@@ -368,7 +280,7 @@ impl Store for Sqlite {
         })
     }
 
-    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Vec<Counted>> {
+    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Counted> {
         Box::pin(self.write(move |answer| Request::Count(counts, now_ms, answer)))
     }
 
@@ -382,8 +294,8 @@ impl Store for Sqlite {
         })
     }
 
-    fn definitions(&self, hashes: Vec<DefinitionHash>) -> Reply<'_, Vec<(String, Stored)>> {
-        Box::pin(self.query(move |connection| read::definitions(connection, &hashes)))
+    fn definitions(&self, hashes: Option<Vec<DefinitionHash>>) -> Reply<'_, Vec<(String, Stored)>> {
+        Box::pin(self.query(move |connection| read::definitions(connection, hashes.as_deref())))
     }
 
     fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>> {
@@ -409,7 +321,7 @@ impl Store for Sqlite {
         Box::pin(async move { Ok(self.stats_now()) })
     }
 
-    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, u64> {
+    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, Pruned> {
         Box::pin(self.write(move |answer| Request::Prune(retention, now_ms, answer)))
     }
 }

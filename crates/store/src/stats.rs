@@ -8,11 +8,13 @@ use postroom_core::run::RunState;
 /// What a store says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stats {
-    /// Runs by state; `running` counts runs under an owner.
+    /// Runs by the state last committed, as lists show them.
     pub runs: BTreeMap<RunState, u64>,
+    /// Runs under an owner now, whatever state they were last committed in.
+    pub at_work: u64,
     /// When the longest-waiting due run fell due.
     pub oldest_due_ms: Option<i64>,
-    /// De-duplication keys remembered.
+    /// De-duplication keys remembered, about.
     pub dedupe_keys: u64,
     /// Bytes on disk, all files together.
     pub disk_bytes: u64,

@@ -263,7 +263,7 @@ fn dump(w: &World) -> String {
         let event = serde_json::to_string_pretty(&whole.event).unwrap();
         out += &format!("{event} started {}\n", whole.routed);
     }
-    out += &format!("{:#?}\n", w.wait(w.store().definitions(vec![])));
+    out += &format!("{:#?}\n", w.wait(w.store().definitions(None)));
     let stats = w.wait(w.store().stats());
     out += &format!("{:?} {:?} {}\n", stats.runs, stats.oldest_due_ms, stats.dedupe_keys);
     out
@@ -310,7 +310,7 @@ fn a_file_reads_as_it_was_written(version: u32) {
     w.reopen_now();
     assert_eq!(dump(&w), std::fs::read_to_string(&text).unwrap());
     // And it goes on from there.
-    assert_eq!(w.count("limit:stripe", 1, Some(9), i64::MAX).value, 4);
+    assert_eq!(w.count("limit:stripe", 1, Some(9), i64::MAX).values, [4]);
     let again = arrival(event(99, w.now_ms)).keyed("order-1");
     assert!(matches!(w.record(vec![again])[0], Recorded::Duplicate { .. }));
     w.now_ms += 100_000;

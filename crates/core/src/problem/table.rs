@@ -342,6 +342,16 @@ pub static UNAVAILABLE: Kind = kind(
      Retry-After. The process goes on and recovers when the disk does.",
 );
 
+/// The store may have written it.
+pub static LOST: Kind = kind(
+    "store/lost",
+    503,
+    "whether it was written is not known",
+    "The connection to the store broke again and again before its answer came. An event may have \
+     been written down: send it again with the same idempotency key, and it is a duplicate if it \
+     was. An order may have been carried out: look at the run before you repeat it.",
+);
+
 /// Too much is waiting.
 pub static OVERLOADED: Kind = kind(
     "server/overloaded",
@@ -375,6 +385,17 @@ pub static STORE_NEWER: Kind = kind(
     "the data was written by a newer version",
     "The data folder was written by a newer version of Postroom. Run that version; going \
      back is not possible.",
+);
+
+/// Owners of a run are lost again and again.
+pub static OWNERS_LOST: Kind = kind(
+    "run/owners-lost",
+    500,
+    "the work on a run ends without a result",
+    "Several times in a row the process that worked on the run ended, or did not answer for longer \
+     than a lease, before anything of it was written down. It may be the run itself that does \
+     this, so it is not handed out again. Look in the log for what happened; redrive the run once \
+     that is mended.",
 );
 
 /// A fault of ours.
@@ -437,9 +458,11 @@ pub static ALL: &[&Kind] = &[
     &METHOD_NOT_ALLOWED,
     &CONFLICT,
     &UNAVAILABLE,
+    &LOST,
     &OVERLOADED,
     &SHUTTING_DOWN,
     &STORE_LOCKED,
     &STORE_NEWER,
+    &OWNERS_LOST,
     &INTERNAL,
 ];

@@ -92,6 +92,19 @@ impl Run {
         self.end(RunState::Dead, now_ms);
     }
 
+    /// Ends a run that cannot be worked on to its end, as a dead letter; gives what to write down.
+    /// The first failure stays the reason, if a step has failed before. A call that may not be
+    /// repeated blindly stays visible as `unknown`, which is the reason then.
+    pub fn give_up(&mut self, failure: Failure, now_ms: i64) -> Entry {
+        let unknown = self.steps.iter().any(|step| step.state == StepState::Intent);
+        let reason = if unknown { Reason::Unknown } else { Reason::Exhausted };
+        let mut entry = Entry::new(Kind::Dead, now_ms);
+        entry.failure = Some(failure.clone());
+        self.failure.get_or_insert(RunFailure { reason, step: None, failure });
+        self.end(RunState::Dead, now_ms);
+        entry
+    }
+
     /// The idempotency key of a step's calls: the same in every attempt, so that a provider that
     /// honours it acts once. Readable where the parts allow it, else hashed; at most 200 bytes.
     #[must_use]

@@ -85,6 +85,8 @@ pub fn new_run(now_ms: i64) -> Run {
     }
 }
 
+const OWNERS_LOST: &str = "run/owners-lost";
+
 /// Numbers by which an action is chosen.
 pub type Choice = (u8, u8, u8);
 
@@ -116,7 +118,7 @@ impl Machine {
     pub fn act(&mut self, (what, which, how): Choice) {
         let step = usize::from(which) % (self.workflow.steps.len() + 1);
         let report = Report::default;
-        match what % 16 {
+        match what % 17 {
             0..=2 => drop(self.input("start", Input::Start)),
             3 => drop(self.input("tick", Input::Tick)),
             4 => drop(self.input("intent", Input::Intent { step })),
@@ -136,6 +138,7 @@ impl Machine {
             12 => self.now_ms = self.run.due_ms.unwrap_or(self.now_ms).max(self.now_ms),
             13 => self.crash(),
             14 => self.cancel(),
+            15 => self.give_up(),
             _ => self.redrive(),
         }
         self.check();
@@ -201,6 +204,29 @@ impl Machine {
                 self.ordered(&before, run, "cancel");
             }
         }
+    }
+
+    /// Too many owners were lost. What the last of them did not commit is lost with it.
+    fn give_up(&mut self) {
+        self.crash();
+        let (before, mut run) = (self.run.clone(), self.run.clone());
+        if before.state.ended() {
+            return;
+        }
+        let failure = Failure::new(OWNERS_LOST, "again");
+        let entry = run.give_up(failure, self.now_ms);
+        assert_eq!((run.state, entry.kind), (RunState::Dead, Kind::Dead));
+        let unknown = before.steps.iter().any(|step| step.state == StepState::Intent);
+        let reason = run.failure.as_ref().map(|failure| failure.reason);
+        match &before.failure {
+            Some(first) => assert_eq!(reason, Some(first.reason), "the first failure stays"),
+            None => assert_eq!(reason == Some(Reason::Unknown), unknown),
+        }
+        for (old, new) in before.steps.iter().zip(&run.steps) {
+            let lost = old.state == StepState::Intent;
+            assert!(!lost || new.state == StepState::Unknown, "an intent must stay visible");
+        }
+        self.ordered(&before, run, "give up");
     }
 
     fn redrive(&mut self) {
@@ -289,8 +315,9 @@ impl Machine {
             assert!(!run.state.ended() || step.state != StepState::Waiting);
             assert_eq!(step.generation, self.refusals[n], "{run:?}");
             let on_failure = n >= workflow.main_steps;
-            // After a redrive those of `on_failure` begin anew with the next start.
-            if step.state == StepState::Pending || (on_failure && run.failure.is_none()) {
+            // After a redrive those of `on_failure` begin anew with the next start, if there is one.
+            let anew = run.failure.as_ref().is_none_or(|failure| failure.step.is_none());
+            if step.state == StepState::Pending || (on_failure && anew) {
                 continue;
             }
             for need in &workflow.steps[n].needs {
@@ -319,7 +346,10 @@ impl Machine {
             }
             RunState::Dead => {
                 let failure = run.failure.as_ref().expect("the dead have a reason");
-                let step = failure.step.as_ref().expect("it was started");
+                let Some(step) = &failure.step else {
+                    assert_eq!(failure.failure.code, OWNERS_LOST, "{run:?}");
+                    return;
+                };
                 let state = run.steps[self.workflow.step(step).unwrap()].state;
                 let unknown = failure.reason == Reason::Unknown;
                 let expected = if unknown { StepState::Unknown } else { StepState::Failed };

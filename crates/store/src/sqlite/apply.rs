@@ -15,20 +15,33 @@ use super::lines::{self, EventLine, Line, MoveLine, Name, StartLine};
 use super::rows::{self, corrupt, state_number};
 use super::writer::{Deliver, Overlay, Request, Unapplied};
 use super::{Shared, read};
-use crate::schedule::{Gate, Waiting};
+use crate::schedule::{Gate, Held, Waiting};
 use crate::{
-    Arrival, Command, Committed, Count, Counted, Error, Order, Ordered, Recorded, Transition,
+    Arrival, Command, Committed, Count, Counted, Error, Fence, Order, Ordered, Recorded, Transition,
 };
 
 /// What applying a request came to.
 pub(super) enum Applied {
     Recorded(Vec<Recorded>),
-    Committed(Vec<(Committed, Vec<Recorded>)>),
+    /// With what became of emitted events, if it was written now.
+    Committed(Vec<(Committed, Option<Vec<Recorded>>)>),
     /// With whether the run waited before, and its concurrency key.
     Ordered(Ordered, bool, Option<Gate>),
-    Counted(Vec<Counted>),
+    Counted(Counted),
     Reaped(Vec<Waiting>),
+    /// With whether each was held.
+    GivenBack(Vec<bool>, Vec<Waiting>),
     Done,
+}
+
+/// What a transition is, by its number under its fence.
+enum Turn {
+    /// The next one, of a run with this state and so many journal rows on disk.
+    Next(RunState, u32),
+    /// The one that was written last.
+    Again,
+    /// None that may be written.
+    Lost,
 }
 
 /// A group of requests being decided about. Memory is read, never changed.
@@ -58,6 +71,9 @@ impl Group<'_> {
                 Applied::Done
             }
             Request::Reap(now_ms, _) => Applied::Reaped(self.reap(*now_ms)),
+            Request::GiveBack { held, now_ms, delay_ms, .. } => {
+                self.give_back(held, *now_ms, *delay_ms)
+            }
             Request::Prune(..) => Applied::Done,
             Request::Bury(id, reason, now_ms) => {
                 self.bury(*id, reason, *now_ms)?;
@@ -142,36 +158,52 @@ impl Group<'_> {
         self.overlay.tally[index(to)] += 1;
     }
 
-    fn commit(&mut self, transition: &Transition) -> Result<(Committed, Vec<Recorded>), Error> {
-        let run = &transition.run;
-        let (stored, rows) = {
-            let mut schedule = self.shared.schedule.lock();
-            match schedule.held(run.id) {
-                Some(held) if held.fence == transition.fence => (held.stored, held.rows),
-                _ => return Ok((Committed::Stale, Vec::new())),
-            }
-        };
-        if self.overlay.gone.contains(&run.id) {
-            return Ok((Committed::Stale, Vec::new()));
+    /// Whether a transition is to be written: it has to follow the last one under its fence.
+    fn turn(&self, transition: &Transition) -> Turn {
+        let (id, fence, seq) = (transition.run.id, transition.fence, transition.seq);
+        let again = |last| if last == Some(seq) && seq > 0 { Turn::Again } else { Turn::Lost };
+        if let Some(gone) = self.overlay.gone.get(&id) {
+            return again(gone.filter(|(last, _)| *last == fence).map(|(_, seq)| seq));
         }
-        let kept = self.overlay.kept.contains(&run.id);
-        let stored = if kept { RunState::Running } else { stored };
-        let rows = self.overlay.rows.get(&run.id).copied().unwrap_or(rows);
+        let mut schedule = self.shared.schedule.lock();
+        let Some(held) = schedule.held(id) else { return again(schedule.past(id, fence)) };
+        if held.fence != fence {
+            return Turn::Lost;
+        }
+        let kept = self.overlay.kept.get(&id).copied();
+        let last = kept.unwrap_or(held.seq);
+        if seq.checked_sub(1) != Some(last) {
+            return again(Some(last));
+        }
+        let stored = if kept.is_some() { RunState::Running } else { held.stored };
+        Turn::Next(stored, self.overlay.rows.get(&id).copied().unwrap_or(held.rows))
+    }
+
+    fn commit(
+        &mut self,
+        transition: &Transition,
+    ) -> Result<(Committed, Option<Vec<Recorded>>), Error> {
+        let run = &transition.run;
+        let (stored, rows) = match self.turn(transition) {
+            Turn::Next(stored, rows) => (stored, rows),
+            Turn::Again => return Ok((Committed::Written, None)),
+            Turn::Lost => return Ok((Committed::Stale, None)),
+        };
         self.line(&Line::Move(MoveLine::of(transition, state_number(stored), rows)?))?;
         if !transition.entries.is_empty() {
             self.overlay.rows.insert(run.id, rows + 1);
         }
         self.count_state(Some(stored), run.state);
         match run.state {
-            RunState::Running => self.overlay.kept.insert(run.id),
-            _ => self.overlay.gone.insert(run.id),
-        };
-        Ok((Committed::Written, self.record(&transition.emits)?))
+            RunState::Running => drop(self.overlay.kept.insert(run.id, transition.seq)),
+            _ => drop(self.overlay.gone.insert(run.id, Some((transition.fence, transition.seq)))),
+        }
+        Ok((Committed::Written, Some(self.record(&transition.emits)?)))
     }
 
     /// Whether somebody works on a run, as far as this group has got.
     fn is_held(&self, id: RunId) -> bool {
-        !self.overlay.gone.contains(&id) && self.shared.schedule.lock().held(id).is_some()
+        !self.overlay.gone.contains_key(&id) && self.shared.schedule.lock().held(id).is_some()
     }
 
     fn control(&mut self, order: &Order) -> Result<Applied, Error> {
@@ -180,7 +212,7 @@ impl Group<'_> {
         };
         let before = loaded.run.state;
         let note = order.note.as_deref();
-        let changed = match order.command {
+        let changed = match &order.command {
             Command::Cancel => loaded.run.clone().cancel(&order.actor, note, order.now_ms),
             Command::Redrive { .. } if self.is_held(order.run) => None,
             Command::Redrive { definition } => {
@@ -195,11 +227,11 @@ impl Group<'_> {
         let line = MoveLine::new(&run, state_number(before), loaded.rows + 1, &[entry])?;
         self.line(&Line::Move(line))?;
         self.count_state(Some(before), run.state);
-        self.overlay.gone.insert(run.id);
+        self.overlay.gone.insert(run.id, None);
         Ok(Applied::Ordered(Ordered::Done(Box::new(run)), !before.ended(), loaded.gate))
     }
 
-    fn count(&mut self, counts: &[Count], now_ms: i64) -> Result<Vec<Counted>, Error> {
+    fn count(&mut self, counts: &[Count], now_ms: i64) -> Result<Counted, Error> {
         let mut before: HashMap<&str, (i64, i64)> = HashMap::new();
         {
             let known = self.shared.numbers.lock();
@@ -217,27 +249,57 @@ impl Group<'_> {
         Ok(counted)
     }
 
-    /// The runs whose owner is late, as they will wait. Their rows stay as they are.
+    /// A run that is held, as it will wait, with the last transition written. Its row stays as it
+    /// is.
+    fn back(&self, id: RunId, held: &Held, now_ms: i64) -> (Waiting, (Fence, u32)) {
+        let kept = self.overlay.kept.get(&id).copied();
+        let state = if kept.is_some() { RunState::Running } else { held.stored };
+        let waited = state != RunState::Running;
+        let due_ms = if waited { held.due_ms.min(now_ms) } else { now_ms };
+        let mut waiting = Waiting::new(due_ms, id, state, held.gate);
+        waiting.losses = if kept.is_some() { 0 } else { held.losses };
+        (waiting, (held.fence, kept.unwrap_or(held.seq)))
+    }
+
+    /// The runs whose owner is late, as they will wait.
     fn reap(&mut self, now_ms: i64) -> Vec<Waiting> {
-        let schedule = self.shared.schedule.lock();
+        let shared = self.shared;
+        let schedule = shared.schedule.lock();
         let mut reaped = Vec::new();
         for (id, held) in schedule.expired(now_ms) {
-            if self.overlay.gone.contains(&id) {
+            if self.overlay.gone.contains_key(&id) {
                 continue;
             }
-            let kept = self.overlay.kept.contains(&id);
-            let state = if kept { RunState::Running } else { held.stored };
-            let waited = state != RunState::Running;
-            let due_ms = if waited { held.due_ms.min(now_ms) } else { now_ms };
-            reaped.push(Waiting::new(due_ms, id, state, held.gate));
+            let (mut waiting, last) = self.back(id, held, now_ms);
+            waiting.losses = waiting.losses.saturating_add(1);
+            reaped.push(waiting);
+            self.overlay.gone.insert(id, Some(last));
         }
-        self.overlay.gone.extend(reaped.iter().map(|waiting| waiting.id));
         reaped
+    }
+
+    fn give_back(&mut self, rights: &[(RunId, Fence)], now_ms: i64, delay_ms: i64) -> Applied {
+        let shared = self.shared;
+        let mut schedule = shared.schedule.lock();
+        let (mut each, mut given) = (Vec::with_capacity(rights.len()), Vec::new());
+        for (id, fence) in rights {
+            let held = schedule.held(*id).filter(|held| held.fence == *fence);
+            let held = held.filter(|_| !self.overlay.gone.contains_key(id));
+            each.push(held.is_some());
+            let Some(held) = held else { continue };
+            let (mut waiting, last) = self.back(*id, held, now_ms);
+            if delay_ms > 0 {
+                waiting.due_ms = now_ms.saturating_add(delay_ms);
+            }
+            given.push(waiting);
+            self.overlay.gone.insert(*id, Some(last));
+        }
+        Applied::GivenBack(each, given)
     }
 
     fn bury(&mut self, id: RunId, reason: &str, now_ms: i64) -> Result<(), Error> {
         let stored = self.shared.schedule.lock().held(id).map(|held| held.stored);
-        let Some(stored) = stored.filter(|_| !self.overlay.gone.contains(&id)) else {
+        let Some(stored) = stored.filter(|_| !self.overlay.gone.contains_key(&id)) else {
             return Ok(());
         };
         let failure = postroom_core::Failure::new("store/corrupt-run", reason);
@@ -257,7 +319,7 @@ impl Group<'_> {
             journal: None,
         }))?;
         self.count_state(Some(stored), RunState::Dead);
-        self.overlay.gone.insert(id);
+        self.overlay.gone.insert(id, None);
         Ok(())
     }
 }
@@ -279,7 +341,7 @@ pub(super) fn settle(
         (Request::Commit(transitions, answer), Applied::Committed(each)) => {
             let mut results = Vec::with_capacity(each.len());
             for (transition, (committed, recorded)) in transitions.into_iter().zip(each) {
-                if committed == Committed::Written {
+                if let Some(recorded) = recorded {
                     *due |= given_back(shared, seq, &transition);
                     *due |= schedule_all(shared, seq, transition.emits, &recorded);
                 }
@@ -301,12 +363,13 @@ pub(super) fn settle(
         (Request::Reap(_, answer), Applied::Reaped(reaped)) => {
             let count = reaped.len() as u64;
             *due |= count > 0;
-            let mut schedule = shared.schedule.lock();
-            for mut waiting in reaped {
-                waiting.written = schedule.release(waiting.id).map_or(0, |held| held.written);
-                schedule.push(waiting);
-            }
+            put_back(shared, reaped);
             Some(Deliver::Number(answer, Ok(count)))
+        }
+        (Request::GiveBack { answer, .. }, Applied::GivenBack(each, back)) => {
+            *due |= !back.is_empty();
+            put_back(shared, back);
+            Some(Deliver::Held(answer, Ok(each)))
         }
         (Request::Prune(retention, now_ms, answer), Applied::Done) => {
             shared.keys.lock().sweep(now_ms);
@@ -355,6 +418,15 @@ fn schedule_all(shared: &Shared, seq: u64, arrivals: Vec<Arrival>, recorded: &[R
     any
 }
 
+/// Puts runs that were taken from their owners, or given back by them, among the waiting.
+fn put_back(shared: &Shared, back: Vec<Waiting>) {
+    let mut schedule = shared.schedule.lock();
+    for mut waiting in back {
+        waiting.written = schedule.release(waiting.id).map_or(0, |held| held.written);
+        schedule.push(waiting);
+    }
+}
+
 /// After a commit: a kept run stays with its owner, any other goes where its state says.
 fn given_back(shared: &Shared, seq: u64, transition: &Transition) -> bool {
     let run = &transition.run;
@@ -364,11 +436,14 @@ fn given_back(shared: &Shared, seq: u64, transition: &Transition) -> bool {
         if let Some(held) = held {
             held.stored = run.state;
             held.written = seq;
+            held.seq = transition.seq;
+            held.losses = 0;
             held.rows += u32::from(!transition.entries.is_empty());
         }
         return false;
     }
-    let gate = schedule.release(run.id).and_then(|held| held.gate);
+    let released = schedule.release_after(run.id, Some(transition.seq));
+    let gate = released.and_then(|held| held.gate);
     if let Some(due_ms) = run.due_ms {
         schedule.push(Waiting::new(due_ms, run.id, run.state, gate).written(seq));
     }
@@ -379,10 +454,11 @@ fn given_back(shared: &Shared, seq: u64, transition: &Transition) -> bool {
 /// After a person's word: the old place no longer counts, the new one does.
 fn moved(shared: &Shared, seq: u64, run: &Run, waited: bool, gate: Option<Gate>) {
     let mut schedule = shared.schedule.lock();
-    // Whoever took it meanwhile hears at its next commit.
+    // Whoever took it meanwhile hears at its next commit, which is none that was written before.
     if schedule.release(run.id).is_none() && waited {
         schedule.void(run.id);
     }
+    schedule.forget(run.id);
     if let Some(due_ms) = run.due_ms {
         schedule.push(Waiting::new(due_ms, run.id, run.state, gate).written(seq));
     }
@@ -397,9 +473,9 @@ pub(super) fn refuse(request: Request, error: &Error) -> Option<Deliver> {
         Request::Control(_, answer) => Deliver::Ordered(answer, Err(error)),
         Request::Count(_, _, answer) => Deliver::Counted(answer, Err(error)),
         Request::Define(.., answer) => Deliver::Done(answer, Err(error)),
-        Request::Reap(_, answer) | Request::Prune(_, _, answer) => {
-            Deliver::Number(answer, Err(error))
-        }
+        Request::Reap(_, answer) => Deliver::Number(answer, Err(error)),
+        Request::GiveBack { answer, .. } => Deliver::Held(answer, Err(error)),
+        Request::Prune(_, _, answer) => Deliver::Pruned(answer, Err(error)),
         Request::Bury(..) => return None,
     })
 }

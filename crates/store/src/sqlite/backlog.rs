@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::log::Frame;
 use super::writer::Answer;
-use crate::{Error, Retention};
+use crate::{Error, Pruned, Retention};
 
 /// How long frames gather before they go into the tables together, unless somebody waits for them.
 /// What changes again within that time is written once.
@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(super) enum Task {
     Frame(Frame),
     /// Forget what may be forgotten.
-    Prune(Retention, i64, Answer<u64>),
+    Prune(Retention, i64, Answer<Pruned>),
 }
 
 impl Task {

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::failed;
-use crate::{Error, Retention};
+use crate::{Error, Pruned, Retention};
 
 const ENDED: &str = "runs WHERE state IN (3, 5)";
 const DEAD: &str = "runs INDEXED BY runs_dead WHERE state = 4";
@@ -21,16 +21,16 @@ impl Tally<'_> {
     }
 }
 
-/// Removes what may be forgotten, at most `retention.limit` by each rule; returns how many runs
-/// and events.
+/// Removes what may be forgotten, at most `retention.limit` by each rule.
 pub(super) fn prune(
     connection: &Connection,
     retention: Retention,
     now_ms: i64,
     mut tally: Tally<'_>,
     cursor: &mut [u8; 16],
-) -> Result<u64, Error> {
-    let mut removed = 0;
+) -> Result<Pruned, Error> {
+    let mut pruned = Pruned::default();
+    let limit = u64::from(retention.limit);
     let classes = [
         (ENDED, &[3, 5][..], retention.ended_count, retention.ended_before_ms),
         (DEAD, &[4], retention.dead_count, retention.dead_before_ms),
@@ -40,22 +40,28 @@ pub(super) fn prune(
         let surplus = surplus.min(retention.limit.into());
         if surplus > 0 {
             let which = format!("{class} ORDER BY id LIMIT ?1");
-            removed += remove(connection, &which, params![surplus], &mut tally)?;
+            let removed = remove(connection, &which, params![surplus], &mut tally)?;
+            pruned.runs += removed;
+            pruned.more |= removed == limit;
         }
         if let Some(before_ms) = before_ms {
             // What was made later cannot have ended earlier.
             let which = format!("{class} AND finished_ms < ?1 AND id < ?2 ORDER BY id LIMIT ?3");
             let values = params![before_ms, first_id(before_ms), retention.limit];
-            removed += remove(connection, &which, values, &mut tally)?;
+            let removed = remove(connection, &which, values, &mut tally)?;
+            pruned.runs += removed;
+            pruned.more |= limit > 0 && removed == limit;
         }
     }
     if let Some(before_ms) = retention.events_before_ms {
-        removed += remove_events(connection, before_ms, retention.limit, cursor)?;
+        let more;
+        (pruned.events, more) = remove_events(connection, before_ms, retention.limit, cursor)?;
+        pruned.more |= more;
     }
     forget_keys(connection, now_ms, retention.limit)?;
     let sql = "DELETE FROM counters WHERE until_ms <= ?1";
     connection.execute(sql, [now_ms]).map_err(failed)?;
-    Ok(removed)
+    Ok(pruned)
 }
 
 /// The smallest id that can have been made at a time.
@@ -93,13 +99,14 @@ fn remove(
 const LOOKED_AT: u32 = 10_000;
 
 /// Removes the oldest events that have no run left. Runs share the first half of their event's
-/// id. Where many old events are kept by their runs, the next call goes on behind them.
+/// id. Where many old events are kept by their runs, the next call goes on behind them. Gives how
+/// many went, and whether it stopped before it had seen all.
 fn remove_events(
     connection: &Connection,
     before_ms: i64,
     limit: u32,
     cursor: &mut [u8; 16],
-) -> Result<u64, Error> {
+) -> Result<(u64, bool), Error> {
     let sql = "SELECT e.seq, e.id, EXISTS (SELECT 1 FROM runs r \
                WHERE r.id >= CAST(substr(e.id, 1, 8) || zeroblob(8) AS BLOB) \
                AND r.id <= CAST(substr(e.id, 1, 8) || x'ffffffffffffffff' AS BLOB) \
@@ -120,7 +127,8 @@ fn remove_events(
             free.push(row.get::<_, i64>(0).map_err(failed)?);
         }
     }
-    if free.len() < limit as usize {
+    let full = free.len() == limit as usize;
+    if !full {
         *cursor = if seen == look_at { last } else { [0; 16] };
     }
     let mut statement =
@@ -128,7 +136,7 @@ fn remove_events(
     for seq in &free {
         statement.execute([seq]).map_err(failed)?;
     }
-    Ok(free.len() as u64)
+    Ok((free.len() as u64, limit > 0 && (full || seen == look_at)))
 }
 
 /// Keys lie in the order in which they came. Those before the first that still counts go.

@@ -110,18 +110,18 @@ pub(super) fn tally(connection: &Connection) -> Result<[u64; 6], Error> {
 
 pub(super) fn definitions(
     connection: &Connection,
-    hashes: &[DefinitionHash],
+    hashes: Option<&[DefinitionHash]>,
 ) -> Result<Vec<(String, Stored)>, Error> {
     let mut found: Vec<(String, String)> = Vec::new();
     let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    if hashes.is_empty() {
+    if hashes.is_none() {
         let mut statement = connection
             .prepare_cached("SELECT name, stored FROM definitions ORDER BY name, hash")
             .map_err(failed)?;
         let rows = statement.query_map([], pair).map_err(failed)?;
         found = rows.collect::<Result<_, _>>().map_err(failed)?;
     }
-    for hash in hashes {
+    for hash in hashes.unwrap_or_default() {
         let mut statement = connection
             .prepare_cached("SELECT name, stored FROM definitions WHERE hash = ?1")
             .map_err(failed)?;
@@ -159,7 +159,7 @@ fn page<T>(
     let mut page = Page { rows: Vec::new(), more: false };
     while let Some(row) = rows.next().map_err(failed)? {
         if page.rows.len() == limit {
-            page.more = true;
+            page.more = limit > 0;
             break;
         }
         page.rows.push(read(row)?);

@@ -16,7 +16,7 @@ use super::log::{Frame, Segment};
 use super::prune::{self, Tally};
 use super::{Shared, failed, io_failed, rows};
 use crate::hash::Map;
-use crate::{Error, Retention};
+use crate::{Error, Pruned, Retention};
 
 /// A checkpoint is made past this; the log of the tables is used again from its start then.
 const WAL_BYTES: u64 = 16 << 20;
@@ -108,7 +108,7 @@ impl Tables {
         }
     }
 
-    fn prune(&mut self, retention: Retention, now_ms: i64) -> Result<u64, Error> {
+    fn prune(&mut self, retention: Retention, now_ms: i64) -> Result<Pruned, Error> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -116,13 +116,13 @@ impl Tables {
         let mut changes = [0; 6];
         let tally = Tally { before: self.tally, changes: &mut changes };
         let mut cursor = self.pruned_to;
-        let removed = prune::prune(&transaction, retention, now_ms, tally, &mut cursor)?;
+        let pruned = prune::prune(&transaction, retention, now_ms, tally, &mut cursor)?;
         add_tally(&transaction, &changes)?;
         transaction.commit().map_err(failed)?;
         self.pruned_to = cursor;
         self.count(&changes);
         self.shared.count(&changes);
-        Ok(removed)
+        Ok(pruned)
     }
 
     /// Checkpoints when it is time, and sees to it that the log has a file to go on in.

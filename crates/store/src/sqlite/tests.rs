@@ -75,7 +75,7 @@ fn succeeded(lease: &Lease) -> Transition {
     run.state = RunState::Succeeded;
     run.due_ms = None;
     run.finished_ms = Some(NOW_MS);
-    Transition { run, fence: lease.fence, entries: Vec::new(), emits: Vec::new() }
+    Transition { run, fence: lease.fence, seq: 1, entries: Vec::new(), emits: Vec::new() }
 }
 
 /// A way to take the disk away and give it back.

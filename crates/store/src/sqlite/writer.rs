@@ -19,7 +19,8 @@ use super::backlog::Task;
 use super::lines::Name;
 use crate::hash::{Map, Set};
 use crate::{
-    Arrival, Committed, Count, Counted, Error, Order, Ordered, Recorded, Retention, Transition,
+    Arrival, Committed, Count, Counted, Error, Fence, Order, Ordered, Pruned, Recorded, Retention,
+    Transition,
 };
 
 /// The most requests one frame carries.
@@ -33,10 +34,17 @@ pub(super) enum Request {
     Record(Vec<Arrival>, Answer<Vec<Recorded>>),
     Commit(Vec<Transition>, Answer<Vec<Committed>>),
     Control(Order, Answer<Ordered>),
-    Count(Vec<Count>, i64, Answer<Vec<Counted>>),
+    Count(Vec<Count>, i64, Answer<Counted>),
     Define(DefinitionHash, String, String, Answer<()>),
     Reap(i64, Answer<u64>),
-    Prune(Retention, i64, Answer<u64>),
+    /// Rights are given back; the runs are due at once, or after a delay.
+    GiveBack {
+        held: Vec<(RunId, Fence)>,
+        now_ms: i64,
+        delay_ms: i64,
+        answer: Answer<Vec<bool>>,
+    },
+    Prune(Retention, i64, Answer<Pruned>),
     /// A run whose row cannot be read is put among the dead letters, so that it blocks nobody.
     Bury(RunId, String, i64),
 }
@@ -145,10 +153,11 @@ impl Drop for CloseAtEnd<'_> {
 pub(super) struct Overlay {
     /// De-duplication keys remembered, each with who had it first and until when.
     pub keys: Map<KeyHash, ([u8; 16], i64)>,
-    /// Runs given back or taken away within the group.
-    pub gone: Set<RunId>,
-    /// Runs written within the group that stay with their owner.
-    pub kept: Set<RunId>,
+    /// Runs given back or taken away within the group, with the last transition that may be
+    /// repeated.
+    pub gone: Map<RunId, Option<(Fence, u32)>>,
+    /// Runs written within the group that stay with their owner, with the last transition.
+    pub kept: Map<RunId, u32>,
     /// Journal rows written within the group.
     pub rows: Map<RunId, u32>,
     /// Events recorded within the group.
@@ -163,8 +172,10 @@ pub(super) enum Deliver {
     Recorded(Answer<Vec<Recorded>>, Result<Vec<Recorded>, Error>),
     Committed(Answer<Vec<Committed>>, Result<Vec<Committed>, Error>),
     Ordered(Answer<Ordered>, Result<Ordered, Error>),
-    Counted(Answer<Vec<Counted>>, Result<Vec<Counted>, Error>),
+    Counted(Answer<Counted>, Result<Counted, Error>),
     Number(Answer<u64>, Result<u64, Error>),
+    Held(Answer<Vec<bool>>, Result<Vec<bool>, Error>),
+    Pruned(Answer<Pruned>, Result<Pruned, Error>),
     Done(Answer<()>, Result<(), Error>),
 }
 
@@ -177,6 +188,8 @@ impl Deliver {
             Self::Ordered(answer, result) => drop(answer.send(result)),
             Self::Counted(answer, result) => drop(answer.send(result)),
             Self::Number(answer, result) => drop(answer.send(result)),
+            Self::Held(answer, result) => drop(answer.send(result)),
+            Self::Pruned(answer, result) => drop(answer.send(result)),
             Self::Done(answer, result) => drop(answer.send(result)),
         }
     }

@@ -6,7 +6,7 @@ use postroom_core::{DefinitionHash, RunId};
 use postroom_store::{Command, Committed, Lease, Ordered};
 
 use crate::Case;
-use crate::world::{LEASE_MS, World, sleep, to};
+use crate::world::{LEASE_MS, World, nth, sleep, to};
 
 pub const CASES: &[Case] = &[
     ("control: a run nobody knows is missing", |w| {
@@ -45,7 +45,7 @@ pub const CASES: &[Case] = &[
         assert_eq!(w.state(id), RunState::Cancelled);
         assert_eq!(w.kinds(id), [Kind::Intent, Kind::Cancelled]);
         let held = vec![(id, lease.fence)];
-        assert_eq!(w.wait(w.store().extend(held, w.now_ms + LEASE_MS)), [false]);
+        assert_eq!(w.wait(w.store().extend(held, LEASE_MS, w.now_ms)), [false]);
         w.now_ms += 10 * LEASE_MS;
         assert_eq!(w.reap(), 0);
         assert!(w.claim(9).leases.is_empty());
@@ -203,7 +203,7 @@ pub const CASES: &[Case] = &[
                 note: None,
                 now_ms: w.now_ms,
             };
-            let commit = store.commit(vec![to(&lease, RunState::Succeeded, w.now_ms)]);
+            let commit = store.commit(vec![nth(1, to(&lease, RunState::Succeeded, w.now_ms))]);
             let control = other.control(order);
             let (written, ordered) = w.try_wait(async move {
                 if first {

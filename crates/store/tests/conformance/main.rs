@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+mod again;
 mod control;
 mod events;
 mod gates;
@@ -32,6 +33,7 @@ type Case = (&'static str, fn(&mut World));
 const CASES: &[&[Case]] = &[
     record::CASES,
     queue::CASES,
+    again::CASES,
     gates::CASES,
     control::CASES,
     events::CASES,
@@ -56,7 +58,7 @@ fn names_of_cases_are_unique() {
     let names: Vec<&str> = CASES.iter().copied().flatten().map(|(name, _)| *name).collect();
     let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(names.len(), unique.len());
-    assert!(names.len() > 60, "{}", names.len());
+    assert!(names.len() > 90, "{}", names.len());
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use postroom_core::journal::Kind;
 use postroom_core::run::RunState;
-use postroom_store::{Committed, Fence};
+use postroom_store::{Committed, Fence, RunFilter};
 
 use crate::Case;
-use crate::world::{LEASE_MS, Like, sleep, to};
+use crate::world::{LEASE_MS, Like, World, nth, sleep, to};
 
 pub const CASES: &[Case] = &[
     ("claim: nothing is due in an empty store", |w| {
@@ -90,8 +90,8 @@ pub const CASES: &[Case] = &[
         let id = w.start("a");
         let lease = w.claim_one();
         let states = [RunState::Running, RunState::Running, RunState::Dead, RunState::Succeeded];
-        let all = states.map(|state| to(&lease, state, w.now_ms));
-        let answers = w.wait(w.store().commit(all.into()));
+        let all = (1..).zip(states).map(|(seq, state)| nth(seq, to(&lease, state, w.now_ms)));
+        let answers = w.wait(w.store().commit(all.collect()));
         let written = Committed::Written;
         assert_eq!(answers, [written, written, written, Committed::Stale]);
         assert_eq!(w.kinds(id), [Kind::Intent, Kind::Intent, Kind::Dead]);
@@ -147,7 +147,7 @@ pub const CASES: &[Case] = &[
         assert!(w.wait(w.store().event(ids[1])).is_none(), "it has the key of the first");
         assert_eq!(w.claimed_ids(9), [run]);
     }),
-    ("commit: repeated while kept, what is emitted is there once", |w| {
+    ("commit: what is emitted twice is there once", |w| {
         w.start("a");
         let lease = w.claim_one();
         let emit = w.event();
@@ -172,26 +172,19 @@ pub const CASES: &[Case] = &[
         w.succeed(&leases[1]);
         let mut held: Vec<_> = leases.iter().map(|lease| (lease.run.id, lease.fence)).collect();
         held[2].1 = Fence(1);
-        let answers = w.wait(w.store().extend(held, w.now_ms + 90_000));
+        let answers = w.wait(w.store().extend(held, 90_000, w.now_ms));
         assert_eq!(answers, [true, false, false]);
     }),
     ("extend: a prolonged right is not reaped", |w| {
         let _ = (w.start("a"), w.start("a"));
         let leases = w.claim(2).leases;
         let held = vec![(leases[0].run.id, leases[0].fence)];
-        w.wait(w.store().extend(held, w.now_ms + 3 * LEASE_MS));
+        w.wait(w.store().extend(held, 3 * LEASE_MS, w.now_ms));
         w.now_ms += LEASE_MS;
         assert_eq!(w.reap(), 1);
         assert_eq!(w.claimed_ids(9), [leases[1].run.id]);
         w.succeed(&leases[0]);
         assert_eq!(w.commit(to(&leases[1], RunState::Succeeded, w.now_ms)), Committed::Stale);
-    }),
-    ("extend: into the past gives back", |w| {
-        let id = w.start("a");
-        let lease = w.claim_one();
-        w.wait(w.store().extend(vec![(id, lease.fence)], w.now_ms));
-        assert_eq!(w.reap(), 1);
-        assert_eq!(w.claimed_ids(1), [id]);
     }),
     ("reap: only what is late, and only once", |w| {
         let id = w.start("a");
@@ -228,6 +221,25 @@ pub const CASES: &[Case] = &[
         w.succeed(&lease);
         assert_eq!(w.reap(), 0);
     }),
+    ("stats: by the state last committed, and how many are at work", |w| {
+        let _ = (w.start("a"), w.start("a"), w.start("a"));
+        let states = [RunState::Queued, RunState::Running, RunState::Succeeded];
+        let counts = |w: &World| (states.map(|state| w.count_of(state)), w.at_work());
+        assert_eq!(counts(w), ([3, 0, 0], 0));
+        let leases = w.claim(2).leases;
+        assert_eq!(counts(w), ([3, 0, 0], 2));
+        w.commit(to(&leases[0], RunState::Running, w.now_ms));
+        w.succeed(&leases[1]);
+        assert_eq!(counts(w), ([1, 1, 1], 1));
+        w.now_ms += LEASE_MS;
+        w.reap();
+        // As lists show them, whether or not anybody works on them.
+        assert_eq!(counts(w), ([1, 1, 1], 0));
+        let filter = RunFilter { state: Some(RunState::Running), limit: 9, ..RunFilter::default() };
+        assert_eq!(w.runs(filter).0, [leases[0].run.id]);
+        w.reopen();
+        assert_eq!(counts(w), ([1, 1, 1], 0));
+    }),
     ("reopen: owners are lost, runs are not", |w| {
         let _ = (w.start("a"), w.start("b"), w.start("c"));
         let leases = w.claim(2).leases;
@@ -255,8 +267,7 @@ pub const CASES: &[Case] = &[
         );
         w.now_ms += 50_000;
         let again = w.claim_one();
-        assert_eq!(w.count_of(RunState::Running), 1);
-        assert_eq!(w.count_of(RunState::Sleeping), 0);
+        assert_eq!((w.count_of(RunState::Sleeping), w.at_work()), (1, 1));
         w.succeed(&again);
         assert_eq!(w.state(id), RunState::Succeeded);
         w.reopen();

@@ -12,7 +12,9 @@ use postroom_store::{
     Transition,
 };
 
-use crate::world::{InMemory, LEASE_MS, Like, OnDisk, START_MS, World, arrival, event, sleep, to};
+use crate::world::{
+    InMemory, LEASE_MS, Like, OnDisk, START_MS, World, arrival, event, nth, sleep, to,
+};
 
 /// Numbers from a seed (splitmix64), the same on every machine.
 struct Dice(u64);
@@ -43,6 +45,7 @@ enum Op {
     Commit(Vec<Transition>),
     Control(Order),
     Reap,
+    GiveBack(RunId, Fence),
 }
 
 impl Op {
@@ -53,8 +56,21 @@ impl Op {
             Self::Commit(transitions) => format!("{:?}", store.commit(transitions).await),
             Self::Control(order) => format!("{:?}", store.control(order).await),
             Self::Reap => format!("{:?}", store.reap(now_ms).await),
+            Self::GiveBack(id, fence) => {
+                format!("{:?}", store.extend(vec![(id, fence)], 0, now_ms).await)
+            }
         }
     }
+}
+
+/// A lease of each store, because fences are each store's own.
+struct Held {
+    model: Lease,
+    tested: Lease,
+    /// The last transition that can have been written.
+    last: u32,
+    /// That gave the run back.
+    over: bool,
 }
 
 /// The oracle and a backend, fed the same.
@@ -66,8 +82,8 @@ struct Pair {
     made: u64,
     events: Vec<EventId>,
     runs: Vec<RunId>,
-    /// Leases by run; fences are each store's own.
-    leases: Vec<(Lease, Lease)>,
+    /// What owners hold, or held.
+    leases: Vec<Held>,
     log: Vec<String>,
 }
 
@@ -220,7 +236,8 @@ impl Pair {
                     let order = self.some_order();
                     ops.push((Op::Control(order.clone()), Op::Control(order)));
                 }
-                _ => ops.push((Op::Reap, Op::Reap)),
+                _ if self.dice.one_in(2) => ops.push((Op::Reap, Op::Reap)),
+                _ => ops.extend(self.return_one()),
             }
         }
         self.ask(ops);
@@ -236,17 +253,51 @@ impl Pair {
         let limit = self.dice.index(5);
         let (expected, found) = (self.model.claim(limit), self.tested.claim(limit));
         let shown = |lease: &Lease| {
-            (lease.run.clone(), lease.event.id, lease.event.data.clone(), lease.journal.clone())
+            let (run, journal) = (lease.run.clone(), lease.journal.clone());
+            (run, lease.event.id, lease.event.data.clone(), journal, lease.losses)
         };
         let answer = (expected.leases.iter().map(shown).collect::<Vec<_>>(), expected.next_due_ms);
         let other = (found.leases.iter().map(shown).collect::<Vec<_>>(), found.next_due_ms);
         self.compare(&format!("claim {limit}"), &answer, &other);
-        self.leases.extend(expected.leases.into_iter().zip(found.leases));
+        let pairs = expected.leases.into_iter().zip(found.leases);
+        self.leases.extend(pairs.map(|(model, tested)| Held {
+            model,
+            tested,
+            last: 0,
+            over: false,
+        }));
     }
 
     fn commit(&mut self) {
         let ops = self.transitions();
         self.ask(ops.into_iter().collect());
+    }
+
+    /// The number of a transition: mostly the next one, or the last one again.
+    fn number(&mut self, n: usize, gives_back: bool) -> u32 {
+        let held = &mut self.leases[n];
+        match self.dice.roll(20) {
+            0 => held.last + 2,
+            1 => held.last.saturating_sub(1),
+            2..=5 => held.last,
+            6..=13 if held.over => held.last,
+            _ => {
+                if !held.over {
+                    held.last += 1;
+                    held.over = gives_back;
+                    return held.last;
+                }
+                held.last + 1
+            }
+        }
+    }
+
+    /// One right that is given back.
+    fn return_one(&mut self) -> Option<(Op, Op)> {
+        let n = self.leases.len().checked_sub(1).map(|last| self.dice.index(last + 1))?;
+        let held = &self.leases[n];
+        let op = |lease: &Lease| Op::GiveBack(lease.run.id, lease.fence);
+        Some((op(&held.model), op(&held.tested)))
     }
 
     /// Some commits of some owners, late ones among them.
@@ -262,6 +313,7 @@ impl Pair {
             let emits =
                 if self.dice.one_in(4) { self.arrivals(2) } else { (Vec::new(), Vec::new()) };
             let now_ms = self.now_ms;
+            let seq = self.number(n, state > 2);
             let make = |lease: &Lease, emits| -> Transition {
                 let mut transition = match state {
                     0..=2 => to(lease, RunState::Running, now_ms),
@@ -273,11 +325,10 @@ impl Pair {
                     transition.entries.clear();
                 }
                 transition.emits = emits;
-                transition
+                nth(seq, transition)
             };
-            let (for_model, for_tested) = &self.leases[n];
-            pairs.0.push(make(for_model, emits.0));
-            pairs.1.push(make(for_tested, emits.1));
+            pairs.0.push(make(&self.leases[n].model, emits.0));
+            pairs.1.push(make(&self.leases[n].tested, emits.1));
         }
         // Some owners never hear that they are done, and try again.
         if self.leases.len() > 12 {
@@ -314,14 +365,18 @@ impl Pair {
     }
 
     fn extend(&mut self) {
-        let until_ms = self.now_ms + self.dice.ms(2) * LEASE_MS;
+        if self.dice.one_in(2) {
+            let given = self.return_one();
+            return self.ask(given.into_iter().collect());
+        }
+        let (lease_ms, now_ms) = ((1 + self.dice.ms(2)) * LEASE_MS, self.now_ms);
         let wrong = self.dice.one_in(5);
         let fence = |fence: Fence| if wrong { Fence(fence.0 + 1) } else { fence };
         let of = |lease: &Lease| (lease.run.id, fence(lease.fence));
-        let expected = self.leases.iter().map(|(lease, _)| of(lease)).collect();
-        let found = self.leases.iter().map(|(_, lease)| of(lease)).collect();
-        let expected = self.model.wait(self.model.store().extend(expected, until_ms));
-        let found = self.tested.wait(self.tested.store().extend(found, until_ms));
+        let expected = self.leases.iter().map(|held| of(&held.model)).collect();
+        let found = self.leases.iter().map(|held| of(&held.tested)).collect();
+        let expected = self.model.wait(self.model.store().extend(expected, lease_ms, now_ms));
+        let found = self.tested.wait(self.tested.store().extend(found, lease_ms, now_ms));
         self.compare("extend", &expected, &found);
     }
 
@@ -357,7 +412,10 @@ impl Pair {
             events_before_ms: at(&mut self.dice, self.now_ms),
             limit: u32::try_from(self.dice.roll(20)).unwrap() + 1,
         };
-        self.both(&format!("prune {retention:?}"), |w| w.prune(retention));
+        self.both(&format!("prune {retention:?}"), |w| w.pruned(retention));
+        // What repeats the end of a run that is forgotten may be told either way.
+        let model = &self.model;
+        self.leases.retain(|held| model.run(held.model.run.id).is_some());
     }
 
     fn look_at_one(&mut self) {
@@ -386,7 +444,7 @@ impl Pair {
     fn stats(&mut self) {
         self.both("stats", |w| {
             let stats = w.wait(w.store().stats());
-            (stats.runs, stats.oldest_due_ms)
+            (stats.runs, stats.at_work, stats.oldest_due_ms)
         });
     }
 

@@ -2,7 +2,7 @@
 
 use postroom_core::RunId;
 use postroom_core::run::RunState;
-use postroom_store::{Recorded, Retention, RunFilter};
+use postroom_store::{Pruned, Recorded, Retention, RunFilter};
 
 use crate::Case;
 use crate::world::{KEEP, Like, World, sleep, to};
@@ -118,6 +118,26 @@ pub const CASES: &[Case] = &[
         assert_eq!(w.prune(rules), 2);
         assert_eq!(w.prune(rules), 1);
         assert_eq!(w.prune(rules), 0);
+    }),
+    ("prune: says what went, and whether a rule stopped at its limit", |w| {
+        let _runs: Vec<RunId> = (0..3).map(|_| ended(w, RunState::Succeeded)).collect();
+        ended(w, RunState::Dead);
+        w.now_ms += 10;
+        let before = Some(w.now_ms);
+        let rules = Retention {
+            ended_count: Some(0),
+            dead_before_ms: before,
+            events_before_ms: before,
+            limit: 2,
+            ..KEEP
+        };
+        let pruned = |runs, events, more| Pruned { runs, events, more };
+        assert_eq!(w.pruned(rules), pruned(3, 2, true));
+        // What went is all there is, which only another call can tell.
+        assert_eq!(w.pruned(rules), pruned(1, 2, true));
+        assert_eq!(w.pruned(rules), pruned(0, 0, false));
+        w.start("a");
+        assert_eq!(w.pruned(Retention { limit: 0, ..rules }), pruned(0, 0, false));
     }),
     ("prune: keys go when their time is over, not earlier", |w| {
         let first = w.arrival().keyed("k");

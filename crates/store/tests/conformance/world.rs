@@ -1,5 +1,7 @@
 //! A store under test with a clock held still, and short ways to say what a case needs.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +16,8 @@ use postroom_core::{DefinitionHash, Entry, Event, EventId, Failure, Json, Run, R
 use postroom_store::model::Model;
 use postroom_store::sqlite::Sqlite;
 use postroom_store::{
-    Arrival, Claimed, Command, Committed, Count, Counted, Error, EventFilter, Lease, Order,
-    Ordered, Recorded, Retention, RunFilter, Store, Transition, Wake,
+    Arrival, Claimed, Command, Committed, Count, Counted, Error, EventFilter, Fence, Lease, Order,
+    Ordered, Pruned, Recorded, Retention, RunFilter, Store, Transition, Wake,
 };
 
 /// Counts the hints a store gives.
@@ -91,6 +93,8 @@ pub struct World {
     pub hints: Arc<Hints>,
     pub now_ms: i64,
     made: u64,
+    /// The last transition written under each right.
+    written: RefCell<BTreeMap<(RunId, Fence), u32>>,
 }
 
 impl World {
@@ -101,7 +105,8 @@ impl World {
             let _inside = runtime.enter();
             backend.open(Arc::clone(&hints), START_MS)
         };
-        Self { store: Some(store), backend, runtime, hints, now_ms: START_MS, made: 0 }
+        let (now_ms, made, written) = (START_MS, 0, RefCell::default());
+        Self { store: Some(store), backend, runtime, hints, now_ms, made, written }
     }
 
     /// Drops the store and opens it again, a second later.
@@ -191,9 +196,20 @@ impl World {
         leases.remove(0)
     }
 
-    pub fn commit(&self, transition: Transition) -> Committed {
+    /// Commits; a transition without a number is the next one.
+    pub fn commit(&self, mut transition: Transition) -> Committed {
+        let right = (transition.run.id, transition.fence);
+        let mut written = self.written.borrow_mut();
+        let last = written.entry(right).or_default();
+        if transition.seq == 0 {
+            transition.seq = *last + 1;
+        }
+        let seq = transition.seq;
         let answers = self.wait(self.store().commit(vec![transition]));
         assert_eq!(answers.len(), 1);
+        if answers[0] == Committed::Written {
+            *last = seq;
+        }
         answers[0]
     }
 
@@ -245,11 +261,21 @@ impl World {
 
     pub fn count(&self, key: &str, add: i64, at_most: Option<i64>, until_ms: i64) -> Counted {
         let count = Count { key: key.into(), add, at_most, until_ms };
-        self.wait(self.store().counters(vec![count], self.now_ms))[0]
+        self.wait(self.store().counters(vec![count], self.now_ms))
     }
 
-    pub fn prune(&self, retention: Retention) -> u64 {
+    pub fn pruned(&self, retention: Retention) -> Pruned {
         self.wait(self.store().prune(retention, self.now_ms))
+    }
+
+    /// How many runs and events went.
+    pub fn prune(&self, retention: Retention) -> u64 {
+        let pruned = self.pruned(retention);
+        pruned.runs + pruned.events
+    }
+
+    pub fn at_work(&self) -> u64 {
+        self.wait(self.store().stats()).at_work
     }
 
     pub fn count_of(&self, state: RunState) -> u64 {
@@ -326,7 +352,12 @@ pub fn new_run(event: &Event, workflow: &str) -> Run {
     }
 }
 
-/// A transition of a claimed run to a state, with one entry.
+/// The how-manieth transition under its fence it is.
+pub fn nth(seq: u32, transition: Transition) -> Transition {
+    Transition { seq, ..transition }
+}
+
+/// A transition of a claimed run to a state, with one entry and no number yet.
 pub fn to(lease: &Lease, state: RunState, now_ms: i64) -> Transition {
     let mut run = lease.run.clone();
     let step = |state| StepRun { state, attempts: 1, generation: 0, due_ms: None };
@@ -348,7 +379,7 @@ pub fn to(lease: &Lease, state: RunState, now_ms: i64) -> Transition {
         run.failure = Some(RunFailure { reason: Reason::Refused, step, failure });
     }
     let entries = vec![Entry::new(kind, now_ms).step("pay", 1)];
-    Transition { run, fence: lease.fence, entries, emits: Vec::new() }
+    Transition { run, fence: lease.fence, seq: 0, entries, emits: Vec::new() }
 }
 
 /// The same, waiting until `due_ms`.

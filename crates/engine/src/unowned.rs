@@ -1,0 +1,69 @@
+//! Runs that are not worked on although they were claimed: those given back for another time, and
+//! those that have lost so many owners that they are not handed to one more.
+
+use std::sync::Arc;
+
+use postroom_core::{Failure, RunId, problem};
+use postroom_store::{Committed, Fence, Lease, Transition};
+use tracing::warn;
+
+use crate::Inner;
+use crate::owner::Place;
+use crate::signals::DeadLabels;
+
+/// How soon a run that could not be taken up is handed out again.
+const LATER_MS: i64 = 500;
+
+/// Gives the right to a run back, so that it is due at once. If that fails, the right ends by
+/// itself.
+pub(crate) async fn hand_back(inner: &Inner, run: RunId, fence: Fence) {
+    let _ = inner.store.extend(vec![(run, fence)], 0, inner.clock.now_ms()).await;
+}
+
+/// The same after a while: whatever kept it from being taken up may be over by then. No owner is
+/// lost by that.
+pub(crate) async fn hand_back_later(inner: &Inner, run: RunId, fence: Fence) {
+    inner.clock.sleep_until(inner.clock.now_ms() + LATER_MS).await;
+    hand_back(inner, run, fence).await;
+}
+
+/// Makes a run whose owners are lost again and again a dead letter, because it may be the run that
+/// ends them. Its steps of `on_failure` do not run: they would need an owner.
+pub(crate) async fn give_up(inner: Arc<Inner>, lease: Lease, place: Place) {
+    drop(place.ahead);
+    let (fence, mut run) = (lease.fence, lease.run);
+    let failure = Failure::new(
+        problem::OWNERS_LOST.code,
+        format!("{} times in a row the work on it ended without a result", lease.losses),
+    )
+    .with_hint(
+        "look in the log for what ended the process or kept it from answering; redrive the run \
+         once that is mended",
+    );
+    let entry = run.give_up(failure, inner.clock.now_ms());
+    let transition =
+        Transition { run: run.clone(), fence, seq: 1, entries: vec![entry], emits: Vec::new() };
+    match inner.store.commit(vec![transition]).await.as_deref() {
+        Ok([Committed::Written]) => {}
+        Ok(_) => return,
+        Err(error) => {
+            warn!(run = %run.id, %error, "cannot write a run down; it comes back");
+            return hand_back_later(&inner, run.id, fence).await;
+        }
+    }
+    if let Some(known) = inner.definitions.known(run.definition) {
+        known.signals.finished(run.state).inc();
+    }
+    let reason = run.failure.as_ref().map_or("", |failure| failure.reason.name());
+    let labels = DeadLabels { workflow: run.workflow.clone(), reason };
+    inner.signals.dead_letters.get_or_create(&labels).inc();
+    warn!(
+        run = %run.id,
+        workflow = run.workflow,
+        correlation_id = lease.event.correlation,
+        reason,
+        code = problem::OWNERS_LOST.code,
+        losses = lease.losses,
+        "the run is a dead letter: its owners are lost again and again"
+    );
+}
