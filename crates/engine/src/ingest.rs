@@ -6,9 +6,16 @@ use postroom_core::event::{Cause, check_name};
 use postroom_core::id::KeyHash;
 use postroom_core::{Event, EventId, Json};
 use postroom_expr::Limits;
-use postroom_store::{Arrival, Recorded};
+use postroom_store::{Arrival, Error, Recorded};
+use tracing::warn;
 
 use crate::{Engine, Inner};
+
+/// How often an arrival whose answer was lost is sent again.
+const REPEATS: u32 = 3;
+
+/// How long to wait before that the first time; then twice as long each time.
+const REPEAT_MS: i64 = 50;
 
 /// An event as a source hands it over: verified, its data checked to be JSON.
 #[derive(Debug, Clone)]
@@ -42,7 +49,7 @@ pub struct Accepted {
     pub runs: usize,
 }
 
-/// Why an event was not taken. Nothing was written.
+/// Why an event was not taken. Nothing was written, unless it is said to be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejected {
     /// A field cannot be used; a sentence says which and why.
@@ -53,6 +60,8 @@ pub enum Rejected {
     Stopping,
     /// The store cannot write.
     Unavailable(String),
+    /// Whether it was written is not known. Sent again with the same key, it is recognised if so.
+    Lost(String),
 }
 
 impl Engine {
@@ -151,9 +160,10 @@ impl Inner {
 
     pub(crate) async fn write_down(&self, arrival: Arrival) -> Result<Accepted, Rejected> {
         let (event, correlation) = (arrival.event.id, arrival.event.correlation.clone());
+        let starts = arrival.starts.len();
         let waiting = self.arriving.fetch_add(1, Ordering::Relaxed);
         let recorded = if waiting < self.settings.arriving {
-            self.store.record(vec![arrival]).await.map_err(|error| Rejected::from(&error))
+            self.record(arrival).await.map_err(|error| Rejected::from(&error))
         } else {
             Err(Rejected::Overloaded)
         };
@@ -162,16 +172,39 @@ impl Inner {
             Some(Recorded::New { runs, .. }) => {
                 Ok(Accepted { event, correlation, duplicate: false, runs: runs.len() })
             }
+            // It was written down at the first try, and the answer lost.
+            Some(Recorded::Duplicate { event: first, .. }) if first == event => {
+                Ok(Accepted { event, correlation, duplicate: false, runs: starts })
+            }
             Some(Recorded::Duplicate { event, correlation }) => {
                 Ok(Accepted { event, correlation, duplicate: true, runs: 0 })
             }
             None => Err(Rejected::Unavailable("the store gave no answer".to_owned())),
         }
     }
+
+    /// Writes an arrival down. One whose answer was lost is sent again as it is: by its ids the
+    /// store knows what it has written.
+    async fn record(&self, arrival: Arrival) -> Result<Vec<Recorded>, Error> {
+        let mut wait_ms = REPEAT_MS;
+        for _ in 0..REPEATS {
+            let error = match self.store.record(vec![arrival.clone()]).await {
+                Err(error @ Error::Lost { .. }) => error,
+                answered => return answered,
+            };
+            warn!(event = %arrival.event.id, %error, "the store's answer was lost; asking again");
+            self.clock.sleep_until(self.clock.now_ms() + wait_ms).await;
+            wait_ms *= 2;
+        }
+        self.store.record(vec![arrival]).await
+    }
 }
 
-impl From<&postroom_store::Error> for Rejected {
-    fn from(error: &postroom_store::Error) -> Self {
-        Self::Unavailable(error.to_string())
+impl From<&Error> for Rejected {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Lost { reason } => Self::Lost(reason.clone()),
+            error => Self::Unavailable(error.to_string()),
+        }
     }
 }

@@ -64,7 +64,11 @@ impl From<Problem> for Refusal {
 
 impl From<postroom_engine::StoreError> for Refusal {
     fn from(error: postroom_engine::StoreError) -> Self {
-        Self(Problem::new(&problem::UNAVAILABLE, error.to_string()))
+        let kind = match error {
+            postroom_engine::StoreError::Lost { .. } => &problem::LOST,
+            _ => &problem::UNAVAILABLE,
+        };
+        Self(Problem::new(kind, error.to_string()))
     }
 }
 
@@ -77,6 +81,11 @@ impl From<Rejected> for Refusal {
             }
             Rejected::Stopping => Problem::new(&problem::SHUTTING_DOWN, "the server is stopping"),
             Rejected::Unavailable(why) => Problem::new(&problem::UNAVAILABLE, why),
+            Rejected::Lost(why) => {
+                let detail = format!("the event may have been written down: {why}");
+                Problem::new(&problem::LOST, detail)
+                    .hint("send it again with the same idempotency key; that is always safe")
+            }
         })
     }
 }

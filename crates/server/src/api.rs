@@ -96,6 +96,7 @@ async fn connections(State(app): State<Arc<App>>) -> Json<Vec<ConnectionView>> {
 #[derive(Serialize)]
 struct StatsView {
     runs: BTreeMap<&'static str, u64>,
+    at_work: u64,
     oldest_due_ms: Option<i64>,
     dedupe_keys: u64,
     disk_bytes: u64,
@@ -107,6 +108,7 @@ async fn stats(State(app): State<Arc<App>>) -> Result<Json<StatsView>, Refusal> 
     let stats = app.engine.stats().await?;
     Ok(Json(StatsView {
         runs: stats.runs.iter().map(|(state, count)| (state.name(), *count)).collect(),
+        at_work: stats.at_work,
         oldest_due_ms: stats.oldest_due_ms,
         dedupe_keys: stats.dedupe_keys,
         disk_bytes: stats.disk_bytes,

@@ -76,6 +76,8 @@ pub(crate) async fn overview(State(app): State<Arc<App>>) -> Result<Html<String>
         let count = stats.runs.get(&state).copied().unwrap_or(0);
         rows.push_str(&format!("<tr><td>{}<td style=text-align:right>{count}", state.name()));
     }
+    let at_work = stats.at_work;
+    rows.push_str(&format!("<tr><td>at work now<td style=text-align:right>{at_work}"));
     let metrics = app.options.metrics_path.as_deref().map_or(String::new(), |path| {
         format!("<li><a href=\"{path}\">{path}</a>: metrics in OpenMetrics text")
     });

@@ -169,7 +169,7 @@ impl Route {
 
     /// It asks the store, which may be unable to answer.
     pub fn stored(self) -> Self {
-        self.refuses(&[&problem::UNAVAILABLE])
+        self.refuses(&[&problem::UNAVAILABLE, &problem::LOST])
     }
 
     pub fn token(mut self, token: Token) -> Self {
