@@ -42,14 +42,19 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// Whether the type fits, whatever the source.
+    #[must_use]
+    pub fn takes(&self, kind: &str) -> bool {
+        match self.event.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => self.event == kind,
+        }
+    }
+
     /// Whether type and source fit; the condition is not looked at.
     #[must_use]
     pub fn fits(&self, kind: &str, source: &str) -> bool {
-        let fits = match self.event.strip_suffix('*') {
-            Some(start) => kind.starts_with(start),
-            None => self.event == kind,
-        };
-        fits && self.source.as_deref().is_none_or(|wanted| wanted == source)
+        self.takes(kind) && self.source.as_deref().is_none_or(|wanted| wanted == source)
     }
 }
 

@@ -38,6 +38,14 @@ pub struct Event {
     pub data: Json,
 }
 
+impl Event {
+    /// The hops of an event that follows from this one.
+    #[must_use]
+    pub fn next_hops(&self) -> u16 {
+        self.cause.as_ref().map_or(0, |cause| cause.hops).saturating_add(1)
+    }
+}
+
 /// Where an event comes from when it is not from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {

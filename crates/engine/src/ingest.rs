@@ -93,7 +93,7 @@ impl Engine {
         let found = inner.store.event(id).await.map_err(|error| Rejected::from(&error))?;
         let Some(row) = found else { return Ok(None) };
         let now_ms = inner.clock.now_ms();
-        let hops = row.event.cause.as_ref().map_or(0, |cause| cause.hops).saturating_add(1);
+        let hops = row.event.next_hops();
         let event = Event {
             id: inner.entropy.event_id(now_ms),
             received_ms: now_ms,

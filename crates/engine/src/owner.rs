@@ -14,7 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::dispatch::Known;
-use crate::signals::DeadLabels;
 use crate::step::{self, Attempt, Calling, Ended};
 use crate::{Inner, unowned};
 
@@ -316,9 +315,7 @@ impl Owner {
             self.known.signals.finished(self.run.state).inc();
         }
         if let (Some(failure), RunState::Dead) = (&self.run.failure, self.run.state) {
-            let labels =
-                DeadLabels { workflow: self.run.workflow.clone(), reason: failure.reason.name() };
-            self.inner.signals.dead_letters.get_or_create(&labels).inc();
+            self.inner.signals.died(&self.run);
             warn!(
                 run = %self.run.id,
                 workflow = self.run.workflow,

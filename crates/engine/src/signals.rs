@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use postroom_core::run::RunState;
-use postroom_core::{Outcome, Workflow};
+use postroom_core::{Outcome, Run, Workflow};
 use postroom_store::Stats;
 use postroom_store::stats::Histogram as StoredHistogram;
 use prometheus_client::collector::Collector;
@@ -170,6 +170,13 @@ impl Signals {
         });
         self.sources.write().insert(name.to_owned(), Arc::clone(&signals));
         signals
+    }
+
+    /// Counts a run that has died.
+    pub(crate) fn died(&self, run: &Run) {
+        let reason = run.failure.as_ref().map_or("", |failure| failure.reason.name());
+        let labels = DeadLabels { workflow: run.workflow.clone(), reason };
+        self.dead_letters.get_or_create(&labels).inc();
     }
 
     /// Counts a failure, with the number of different codes bounded.

@@ -9,7 +9,6 @@ use tracing::warn;
 
 use crate::Inner;
 use crate::owner::Place;
-use crate::signals::DeadLabels;
 
 /// How soon a run that could not be taken up is handed out again.
 const LATER_MS: i64 = 500;
@@ -55,8 +54,7 @@ pub(crate) async fn give_up(inner: Arc<Inner>, lease: Lease, place: Place) {
         known.signals.finished(run.state).inc();
     }
     let reason = run.failure.as_ref().map_or("", |failure| failure.reason.name());
-    let labels = DeadLabels { workflow: run.workflow.clone(), reason };
-    inner.signals.dead_letters.get_or_create(&labels).inc();
+    inner.signals.died(&run);
     warn!(
         run = %run.id,
         workflow = run.workflow,

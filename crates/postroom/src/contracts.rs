@@ -87,11 +87,7 @@ pub(crate) fn unused<'a>(
     let triggers = || workflows.iter().flat_map(|workflow| &workflow.triggers);
     let emits = || workflows.iter().flat_map(|w| &w.steps).filter_map(|step| step.emit());
     let taken = |kind: &str| {
-        let fits = |event: &str| match event.strip_suffix('*') {
-            Some(start) => kind.starts_with(start),
-            None => event == kind,
-        };
-        triggers().any(|trigger| fits(&trigger.event)) || emits().any(|emit| emit.event == kind)
+        triggers().any(|trigger| trigger.takes(kind)) || emits().any(|emit| emit.event == kind)
     };
     events
         .filter(|kind| !taken(kind))

@@ -81,10 +81,14 @@ struct Shared {
 impl Shared {
     /// Adds changes to the counts by state.
     fn count(&self, changes: &[i64; 6]) {
-        let mut tally = self.tally.lock();
-        for (total, change) in tally.iter_mut().zip(changes) {
-            *total = total.saturating_add_signed(*change);
-        }
+        add(&mut self.tally.lock(), changes);
+    }
+}
+
+/// Adds changes to counts by state.
+fn add(tally: &mut [u64; 6], changes: &[i64; 6]) {
+    for (total, change) in tally.iter_mut().zip(changes) {
+        *total = total.saturating_add_signed(*change);
     }
 }
 

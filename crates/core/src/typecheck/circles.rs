@@ -4,13 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::found::{Place, Reporter};
-use crate::definition::Workflow;
+use crate::definition::{Emit, Workflow};
 use crate::graph;
 use crate::problem::{self, Problem};
 use crate::yaml::{Node, Source};
-
-/// The name of the source of emitted events.
-const EMIT: &str = "emit";
 
 /// A workflow with the tree and the text of its file.
 pub type Placed<'a> = (&'a Workflow, &'a Node, &'a str);
@@ -42,7 +39,7 @@ fn edges(workflows: &[Placed<'_>]) -> (Vec<Vec<usize>>, Steps) {
             let Some(emit) = emit else { continue };
             for to in (0..workflows.len()).filter(unbounded) {
                 let triggers = &workflows[to].0.triggers;
-                if triggers.iter().any(|trigger| trigger.fits(&emit.event, EMIT))
+                if triggers.iter().any(|trigger| trigger.fits(&emit.event, Emit::SOURCE))
                     && !starts[from].contains(&to)
                 {
                     starts[from].push(to);

@@ -41,7 +41,7 @@ impl Attempt {
         let Some((data, key)) = self.input(&emit.with, "with", emit.key.as_ref())? else {
             return Ok(None);
         };
-        let hops = self.event.cause.as_ref().map_or(0, |cause| cause.hops).saturating_add(1);
+        let hops = self.event.next_hops();
         let most = self.known.workflow.max_hops.unwrap_or(self.inner.settings.max_hops);
         if hops > most {
             return Err(refused(too_many(&emit.event, most)));

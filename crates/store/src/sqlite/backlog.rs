@@ -111,13 +111,9 @@ impl Backlog {
     /// `Unavailable` if that fails too.
     pub fn room(&self) -> Result<(), Error> {
         let mut state = self.state.lock();
-        while state.failing.is_none() && state.bytes > AHEAD_BYTES {
-            self.changed.wait(&mut state);
-        }
-        match state.failing.is_some() {
-            true => self.try_again(&mut state),
-            false => Ok(()),
-        }
+        let full = |state: &mut State| state.failing.is_none() && state.bytes > AHEAD_BYTES;
+        self.changed.wait_while(&mut state, full);
+        self.try_again(&mut state)
     }
 
     /// Whether the log may run further ahead although the tables cannot be written.
@@ -131,9 +127,7 @@ impl Backlog {
     /// `Unavailable` if the tables cannot be written.
     pub fn idle(&self) -> Result<(), Error> {
         let mut state = self.state.lock();
-        if state.failing.is_some() {
-            self.try_again(&mut state)?;
-        }
+        self.try_again(&mut state)?;
         while state.busy || !state.waiting.is_empty() {
             if let Some(reason) = &state.failing {
                 return Err(Error::Unavailable { reason: reason.clone() });
@@ -145,6 +139,7 @@ impl Backlog {
         Ok(())
     }
 
+    /// Has the tables tried once more if they could not be written; else there is nothing to try.
     fn try_again(&self, state: &mut parking_lot::MutexGuard<'_, State>) -> Result<(), Error> {
         // One that is under way may have failed already; the next tells.
         let tries = state.tries;
@@ -213,11 +208,9 @@ impl Backlog {
             self.changed.wait(&mut state);
         }
         let until = Instant::now() + GATHER;
-        while !state.hurried && !state.closed && state.bytes <= GATHER_BYTES {
-            if self.changed.wait_until(&mut state, until).timed_out() {
-                break;
-            }
-        }
+        let gathers =
+            |state: &mut State| !state.hurried && !state.closed && state.bytes <= GATHER_BYTES;
+        self.changed.wait_while_until(&mut state, gathers, until);
         state.hurried = false;
         state.busy = true;
         let is_frame = |task: &&Task| matches!(task, Task::Frame(_));
@@ -248,19 +241,16 @@ impl Backlog {
         state.failed_try = state.tries;
         let reason = error.to_string();
         let is_frame = |task: &Task| matches!(task, Task::Frame(_));
-        let (frames, others) = std::mem::take(&mut state.waiting).into_iter().partition(is_frame);
+        let (frames, others): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut state.waiting).into_iter().partition(is_frame);
         state.waiting = frames;
-        let others: VecDeque<Task> = others;
         others.into_iter().for_each(|task| task.refuse(&reason));
         state.failing = Some(reason);
         self.reached.send_replace(state.reached);
         self.changed.notify_all();
         let until = Instant::now() + RETRY;
-        while !state.hurried && !state.closed {
-            if self.changed.wait_until(&mut state, until).timed_out() {
-                break;
-            }
-        }
+        let rests = |state: &mut State| !state.hurried && !state.closed;
+        self.changed.wait_while_until(&mut state, rests, until);
         state.hurried = false;
         !state.closed
     }

@@ -279,8 +279,8 @@ impl Log {
     }
 
     fn make(&mut self, bytes: u64) -> Result<Segment, Error> {
-        self.made += 1;
-        Segment::make(&self.folder, self.made, bytes)
+        let (folder, name) = self.next_name();
+        Segment::make(&folder, name, bytes)
     }
 
     /// Whether the file in use is more than half full and nothing stands ready to follow it.
@@ -288,7 +288,7 @@ impl Log {
         self.spare.is_none() && self.offset * 2 > self.current.size
     }
 
-    /// The name for a file that [`Segment::full`] makes.
+    /// Where the next file goes, and its name.
     pub fn next_name(&mut self) -> (PathBuf, u64) {
         self.made += 1;
         (self.folder.clone(), self.made)

@@ -14,7 +14,7 @@ use super::backlog::{Backlog, Task};
 use super::lines::{self, EventLine, Key, Line, MoveLine, Name, StartLine};
 use super::log::{Frame, Segment};
 use super::prune::{self, Tally};
-use super::{Shared, failed, io_failed, rows};
+use super::{Shared, add, failed, io_failed, rows};
 use crate::hash::Map;
 use crate::{Error, Pruned, Retention};
 
@@ -71,7 +71,7 @@ impl Tables {
             }
             self.look_after_files();
         }
-        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        checkpoint(&self.connection, true);
     }
 
     /// Writes frames into the tables, trying for as long as it takes. False if the store was
@@ -87,7 +87,7 @@ impl Tables {
             }
             match write(&mut self.connection, frames) {
                 Ok(changes) => {
-                    self.count(&changes);
+                    add(&mut self.tally, &changes);
                     self.shared.backlog.applied(*last, bytes);
                     return true;
                 }
@@ -99,12 +99,6 @@ impl Tables {
                     }
                 }
             }
-        }
-    }
-
-    fn count(&mut self, changes: &[i64; 6]) {
-        for (total, change) in self.tally.iter_mut().zip(changes) {
-            *total = total.saturating_add_signed(*change);
         }
     }
 
@@ -120,7 +114,7 @@ impl Tables {
         add_tally(&transaction, &changes)?;
         transaction.commit().map_err(failed)?;
         self.pruned_to = cursor;
-        self.count(&changes);
+        add(&mut self.tally, &changes);
         self.shared.count(&changes);
         Ok(pruned)
     }

@@ -126,11 +126,8 @@ impl Inbox {
             self.arrived.wait(&mut waiting);
         }
         let until = Instant::now() + COMPANY;
-        while !waiting.urgent && !waiting.closed {
-            if self.arrived.wait_until(&mut waiting, until).timed_out() {
-                break;
-            }
-        }
+        let alone = |waiting: &mut Waiting| !waiting.urgent && !waiting.closed;
+        self.arrived.wait_while_until(&mut waiting, alone, until);
         if waiting.requests.len() <= GROUP {
             waiting.urgent = false;
             return Some(std::mem::take(&mut waiting.requests));
