@@ -80,7 +80,7 @@ impl Action {
             Outcome::Retry { after_ms, failure } => (Expected::Retry, Some(failure), *after_ms),
             Outcome::Refused { failure } => (Expected::Refused, Some(failure), None),
             Outcome::Unknown { failure } => (Expected::Unknown, Some(failure), None),
-            Outcome::Wait { .. } | Outcome::Skipped => {
+            _ => {
                 return Some(format!("{self}, {}: came to {outcome:?}", wanted.name));
             }
         };

@@ -79,5 +79,6 @@ fn contracts() -> Contracts {
         actions: [("stripe/invoice".to_owned(), invoice), ("slack/post".to_owned(), post)].into(),
         events: events.collect(),
         connections: None,
+        calls: None,
     }
 }

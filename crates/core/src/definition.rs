@@ -24,6 +24,8 @@ pub struct Workflow {
     pub concurrency: Option<Concurrency>,
     /// The most hops of an event it emits, if not the engine's own bound.
     pub max_hops: Option<u16>,
+    /// How long a run may take from its start to its end, in milliseconds.
+    pub timeout_ms: Option<u64>,
     /// Steps of the run in the order written, then the steps of `on_failure`.
     pub steps: Vec<Step>,
     /// How many of `steps` belong to the run itself.
@@ -74,6 +76,8 @@ pub struct Step {
     pub id: String,
     /// What it does.
     pub task: Task,
+    /// The list for each item of which it does it, if it has one.
+    pub each: Option<Each>,
     /// Skipped when this is false.
     pub condition: Option<Expr>,
     /// Indices of the steps that must have ended.
@@ -84,15 +88,38 @@ pub struct Step {
     pub timeout_ms: u64,
 }
 
-/// What a step does. Only an action calls anybody.
+/// A list, for each item of which a step is carried out.
+#[derive(Debug)]
+pub struct Each {
+    /// The list.
+    pub list: Mapping,
+    /// How many items may be at work at once, at least 1.
+    pub concurrency: usize,
+}
+
+/// The most items of a list.
+pub const MAX_ITEMS: usize = 1_000;
+
+/// What a step does. Only an action calls anybody outside.
 #[derive(Debug)]
 pub enum Task {
     /// Performs an action of an adapter.
     Action(Act),
     /// Writes down another event, which may start other runs.
     Emit(Emit),
+    /// Starts a run of another workflow.
+    Call(Call),
+    /// Waits for a time.
+    Wait(Wait),
+    /// Waits for an event.
+    Await(Await),
+    /// Asks a person.
+    Approve(Approve),
     /// Says what the run comes to: the step that `return:` of a workflow stands for.
     Return(Mapping),
+    /// Gives the event of the run to runs that wait for it. No file says this: it is the one step
+    /// of the workflow that the engine has of its own.
+    Wake,
 }
 
 impl std::fmt::Display for Task {
@@ -100,7 +127,12 @@ impl std::fmt::Display for Task {
         match self {
             Self::Action(act) => write!(f, "{}", act.uses),
             Self::Emit(emit) => write!(f, "emit {}", emit.event),
+            Self::Call(call) => write!(f, "call {}", call.workflow),
+            Self::Wait(_) => f.write_str("wait"),
+            Self::Await(wait) => write!(f, "wait for {}", wait.event),
+            Self::Approve(_) => f.write_str("approve"),
             Self::Return(_) => f.write_str(RETURN),
+            Self::Wake => f.write_str("wake"),
         }
     }
 }
@@ -127,6 +159,68 @@ pub struct Emit {
     pub key: Option<Template>,
 }
 
+/// Another workflow to be run.
+#[derive(Debug)]
+pub struct Call {
+    /// Its name.
+    pub workflow: String,
+    /// The type of the event that its run works on: `call.` and its name.
+    pub event: String,
+    /// The event's data, an object.
+    pub with: Mapping,
+    /// Whether the step waits for the run and has its output, or goes on at once.
+    pub waits: bool,
+    /// How long it waits at the most, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Call {
+    /// The source of every event by which a workflow is called.
+    pub const SOURCE: &'static str = "call";
+
+    /// The type of the event by which a workflow is called.
+    #[must_use]
+    pub fn event_of(workflow: &str) -> String {
+        format!("{}.{workflow}", Self::SOURCE)
+    }
+}
+
+/// A time to wait for.
+#[derive(Debug)]
+pub enum Wait {
+    /// So long, as a duration in text.
+    For(Template),
+    /// Until then: text in RFC 3339 or milliseconds since 1970.
+    Until(Template),
+}
+
+/// An event to wait for.
+#[derive(Debug)]
+pub struct Await {
+    /// Its type.
+    pub event: String,
+    /// What must be true of it; it is `arrived` there.
+    pub condition: Option<Expr>,
+    /// How long to wait at the most, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A question to a person.
+#[derive(Debug)]
+pub struct Approve {
+    /// The question.
+    pub ask: Template,
+    /// How long there is to answer, in milliseconds.
+    pub timeout_ms: u64,
+    /// What silence means.
+    pub silence_approves: bool,
+    /// After a refusal the run goes on, instead of ending as cancelled.
+    pub goes_on: bool,
+}
+
+/// The longest that a step waits for anything, in milliseconds: 366 days.
+pub const MAX_WAIT_MS: u64 = 366 * 86_400_000;
+
 impl Emit {
     /// The source of every event that a step emits.
     pub const SOURCE: &'static str = "emit";
@@ -141,16 +235,17 @@ impl Step {
     pub fn act(&self) -> Option<&Act> {
         match &self.task {
             Task::Action(act) => Some(act),
-            Task::Emit(_) | Task::Return(_) => None,
+            _ => None,
         }
     }
 
-    /// The event it writes down, if it writes one down.
+    /// The type and source of the event it writes down, if it writes one down.
     #[must_use]
-    pub fn emit(&self) -> Option<&Emit> {
+    pub fn emitted(&self) -> Option<(&str, &'static str)> {
         match &self.task {
-            Task::Emit(emit) => Some(emit),
-            Task::Action(_) | Task::Return(_) => None,
+            Task::Emit(emit) => Some((&emit.event, Emit::SOURCE)),
+            Task::Call(call) => Some((&call.event, Call::SOURCE)),
+            _ => None,
         }
     }
 
@@ -161,7 +256,12 @@ impl Step {
         match &self.task {
             Task::Action(act) => (&act.uses.adapter, &act.uses.action),
             Task::Emit(emit) => (Emit::SOURCE, &emit.event),
+            Task::Call(call) => (Call::SOURCE, &call.workflow),
+            Task::Wait(_) => ("wait", ""),
+            Task::Await(wait) => ("wait", &wait.event),
+            Task::Approve(_) => ("approve", ""),
             Task::Return(_) => (RETURN, ""),
+            Task::Wake => ("wake", ""),
         }
     }
 }
@@ -225,13 +325,50 @@ impl Stored {
 
 impl Workflow {
     /// Whether a run of this workflow can go on with `other`: the same steps in the same order,
-    /// whatever else about them has changed. Where steps stand is kept by their number.
+    /// with a list or without, whatever else about them has changed. Where steps stand is kept by
+    /// their number.
     #[must_use]
     pub fn same_steps(&self, other: &Self) -> bool {
-        let ids = |workflow: &'_ Self| -> Vec<String> {
-            workflow.steps.iter().map(|step| step.id.clone()).collect()
+        let ids = |workflow: &'_ Self| -> Vec<(String, bool)> {
+            workflow.steps.iter().map(|step| (step.id.clone(), step.each.is_some())).collect()
         };
         self.name == other.name && self.main_steps == other.main_steps && ids(self) == ids(other)
+    }
+
+    /// The workflow that the engine has of its own: it gives an event to runs that wait for it.
+    #[must_use]
+    pub fn wake() -> Self {
+        let step = Step {
+            id: "wake".to_owned(),
+            task: Task::Wake,
+            each: None,
+            condition: None,
+            needs: Vec::new(),
+            retry: RetryPolicy { attempts: 10, ..RetryPolicy::default() },
+            timeout_ms: 60_000,
+        };
+        Self {
+            name: Self::WAKE.to_owned(),
+            hash: DefinitionHash::of(Self::WAKE),
+            file: String::new(),
+            triggers: Vec::new(),
+            dedupe: None,
+            concurrency: None,
+            max_hops: None,
+            timeout_ms: None,
+            steps: vec![step],
+            main_steps: 1,
+        }
+    }
+
+    /// The name of that workflow. No file can take a name that begins like this.
+    pub const WAKE: &'static str = "postroom.wake";
+
+    /// Whether other workflows may call it.
+    #[must_use]
+    pub fn callable(&self) -> bool {
+        let event = Call::event_of(&self.name);
+        self.triggers.iter().any(|trigger| trigger.fits(&event, Call::SOURCE))
     }
 
     /// The index of a step.

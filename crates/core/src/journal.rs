@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::RunId;
 use crate::json::Json;
 use crate::outcome::Failure;
 
@@ -16,6 +17,9 @@ pub struct Entry {
     /// The step it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// Which item of the step's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<usize>,
     /// Which try of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -28,7 +32,7 @@ pub struct Entry {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// When it will be tried again.
+    /// When it will be tried again, or until when it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_ms: Option<i64>,
     /// How long it took.
@@ -49,6 +53,20 @@ pub struct Entry {
     /// What the provider answered to a call that failed, without secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Excerpt>,
+    /// The run that the step waits for, or has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<RunId>,
+    /// What a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<String>,
+}
+
+/// What a run that succeeded came to: the output of its step `return`, or of the last one that
+/// ended.
+#[must_use]
+pub fn output(entries: &[Entry]) -> Option<Json> {
+    let done = |entry: &&Entry| entry.kind == Kind::Done && entry.item.is_none();
+    entries.iter().rev().find(done).and_then(|entry| entry.output.clone())
 }
 
 /// The most bytes of an answer's body that are kept.
@@ -109,6 +127,8 @@ pub enum Kind {
     Intent,
     /// One call of an action that makes several succeeded.
     Called,
+    /// The step waits for a time, an event, a person or another run.
+    Waits,
     /// The step succeeded.
     Done,
     /// The step's condition was false.
@@ -119,6 +139,10 @@ pub enum Kind {
     Failed,
     /// The step's answer was lost.
     Unknown,
+    /// The attempt was cut off, because the run is to end.
+    Aborted,
+    /// Somebody ends the run; a call that must not be cut off is waited for.
+    Cancelling,
     /// The run ended well.
     Succeeded,
     /// The run ended in the dead-letter office.
@@ -137,6 +161,7 @@ impl Entry {
             at_ms,
             kind,
             step: None,
+            item: None,
             attempt: None,
             call: None,
             output: None,
@@ -148,6 +173,8 @@ impl Entry {
             request: None,
             sandbox: false,
             answer: None,
+            child: None,
+            ask: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json::Json;
+use crate::run::Word;
 
 /// The end of one attempt.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +35,22 @@ pub enum Outcome {
         /// Milliseconds since 1970 at which to try.
         until_ms: i64,
     },
+    /// It waits for a time, an event, a person or another run. Burns no attempt.
+    Park {
+        /// Until when it waits, in milliseconds since 1970.
+        until_ms: i64,
+        /// When it is to look again whether that has come; not after `until_ms`.
+        look_ms: i64,
+    },
+    /// It is to be carried out for each item of a list.
+    Items {
+        /// How many items the list has, at least one.
+        count: usize,
+    },
     /// Its `if` was false.
     Skipped,
+    /// The run is to end here, and that is no failure.
+    Cancel(Word),
 }
 
 /// Why an attempt did not work, in words for a person and a code for a machine.

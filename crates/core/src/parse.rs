@@ -1,11 +1,14 @@
 //! Workflow files: text to checked [`Workflow`], or every problem at once with its place.
 
 mod steps;
+mod tasks;
 
 use postroom_expr::{Read, nearest};
 
-use self::steps::Steps;
-use crate::definition::{Concurrency, Defaults, Stored, Trigger, Workflow};
+use self::steps::{DAY_MS, Steps};
+pub use self::tasks::pause_ms;
+use crate::definition::{Call, Concurrency, Defaults, MAX_WAIT_MS, Stored, Trigger, Workflow};
+use crate::duration;
 use crate::problem::{self, Problem};
 use crate::retry::{Backoff, RetryPolicy};
 use crate::scope::TRIGGER_ROOTS;
@@ -47,8 +50,9 @@ pub fn placed_workflow(stored: &Stored) -> Result<(Workflow, Node), Vec<Problem>
 
 fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Workflow> {
     let mut fields = source.map(root, "")?;
-    let name = fields.need(source, "workflow").and_then(|node| name(source, node, "workflow"));
-    let triggers = fields.need(source, "on").map(|node| triggers(source, node));
+    let name = fields.need(source, "workflow").and_then(|node| workflow_name(source, node));
+    let called = name.as_deref().unwrap_or_default();
+    let triggers = fields.need(source, "on").map(|node| triggers(source, node, called));
     let dedupe = fields.take("dedupe").and_then(|node| {
         let template = source.template(node, "dedupe")?;
         check_roots(source, node, template.reads(), TRIGGER_ROOTS);
@@ -61,10 +65,11 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
     });
     let retry =
         fields.take("retry").map(|node| retry(source, node, "retry", stored.defaults.retry));
-    let timeout_ms = fields.take("timeout").and_then(|node| timeout(source, node, "timeout"));
+    let timeout_ms =
+        fields.take("timeout").and_then(|node| timeout(source, node, "timeout", MAX_WAIT_MS));
     let defaults = Defaults {
         retry: retry.unwrap_or(stored.defaults.retry),
-        timeout_ms: timeout_ms.unwrap_or(stored.defaults.timeout_ms),
+        timeout_ms: stored.defaults.timeout_ms,
     };
     let mut reader = Steps { defaults, drafts: Vec::new() };
     if let Some(node) = fields.need(source, "steps") {
@@ -87,6 +92,7 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
         dedupe,
         concurrency,
         max_hops,
+        timeout_ms,
         steps,
         main_steps,
     })
@@ -107,30 +113,62 @@ fn name(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
     None
 }
 
-fn triggers(source: &mut Source<'_>, node: &Node) -> Vec<Trigger> {
+fn workflow_name(source: &mut Source<'_>, node: &Node) -> Option<String> {
+    let name = name(source, node, "workflow")?;
+    if name.starts_with("postroom.") {
+        let detail =
+            format!("`workflow` is `{name}`, but names that begin with `postroom.` are ours");
+        source.report(Problem::new(&problem::BAD_VALUE, detail), node.at);
+    }
+    Some(name)
+}
+
+/// The word that stands in `on` where other workflows may call this one.
+const CALL: &str = Call::SOURCE;
+
+fn triggers(source: &mut Source<'_>, node: &Node, workflow: &str) -> Vec<Trigger> {
+    let called = || Trigger {
+        event: Call::event_of(workflow),
+        source: Some(Call::SOURCE.to_owned()),
+        condition: None,
+    };
+    if is_call(node) {
+        return vec![called()];
+    }
     let Some(items) = source.list(node, "on") else { return Vec::new() };
     if items.is_empty() {
-        let found = Problem::new(&problem::BAD_VALUE, "`on` is empty, so nothing would start this");
+        let found = Problem::new(&problem::BAD_VALUE, "`on` is empty, so nothing would start this")
+            .hint("write `on: call` if other workflows call it");
         source.report(found, node.at);
     }
     let mut triggers = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let path = format!("on[{index}]");
-        let Some(mut fields) = source.map(item, &path) else { continue };
-        let event = fields.need(source, "event").and_then(|node| event_type(source, node, &path));
-        let origin =
-            fields.take("source").and_then(|node| name(source, node, &format!("{path}.source")));
-        let condition = fields.take("if").and_then(|node| {
-            let condition = source.condition(node, &format!("{path}.if"))?;
-            check_roots(source, node, condition.reads(), TRIGGER_ROOTS);
-            Some(condition)
-        });
-        fields.finish(source);
-        if let Some(event) = event {
-            triggers.push(Trigger { event, source: origin, condition });
+        if is_call(item) {
+            triggers.push(called());
+            continue;
         }
+        triggers.extend(trigger(source, item, &path));
     }
     triggers
+}
+
+fn is_call(node: &Node) -> bool {
+    matches!(&node.value, Value::Str(text) if text == CALL)
+}
+
+fn trigger(source: &mut Source<'_>, item: &Node, path: &str) -> Option<Trigger> {
+    let mut fields = source.map(item, path)?;
+    let event = fields.need(source, "event").and_then(|node| event_type(source, node, path));
+    let origin =
+        fields.take("source").and_then(|node| name(source, node, &format!("{path}.source")));
+    let condition = fields.take("if").and_then(|node| {
+        let condition = source.condition(node, &format!("{path}.if"))?;
+        check_roots(source, node, condition.reads(), TRIGGER_ROOTS);
+        Some(condition)
+    });
+    fields.finish(source);
+    Some(Trigger { event: event?, source: origin, condition })
 }
 
 fn event_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
@@ -168,13 +206,14 @@ fn concurrency(source: &mut Source<'_>, node: &Node) -> Option<Concurrency> {
     Some(Concurrency { key: key?, limit: u32::try_from(limit?).unwrap_or(1) })
 }
 
-fn timeout(source: &mut Source<'_>, node: &Node, path: &str) -> Option<u64> {
+fn timeout(source: &mut Source<'_>, node: &Node, path: &str, most_ms: u64) -> Option<u64> {
     let ms = source.duration_ms(node, path)?;
-    if (1..=86_400_000).contains(&ms) {
+    if (1..=most_ms).contains(&ms) {
         return Some(ms);
     }
+    let most = if most_ms == DAY_MS { "24h".to_owned() } else { duration::format_ms(most_ms) };
     let found =
-        Problem::new(&problem::OUT_OF_RANGE, format!("`{path}` must be between 1ms and 24h"));
+        Problem::new(&problem::OUT_OF_RANGE, format!("`{path}` must be between 1ms and {most}"));
     source.report(found, node.at);
     None
 }

@@ -7,8 +7,10 @@ use std::fmt;
 use serde::Serialize;
 
 mod checked;
+mod going;
 mod table;
 pub use checked::*;
+pub use going::*;
 pub use table::*;
 
 /// One row of the table.

@@ -16,8 +16,10 @@ use crate::outcome::{Failure, Outcome};
 
 mod advance;
 mod orders;
+mod spot;
 
 pub use advance::advance;
+pub use spot::Spot;
 
 /// One workflow at work on one event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +48,22 @@ pub struct Run {
     pub failure: Option<RunFailure>,
     /// How often a person has sent it out again.
     pub redrives: u32,
+    /// When it has to be at its end, if its workflow bounds that and it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<i64>,
+    /// Somebody wants it to end; it does once no call is under way that must not be cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelling: Option<Box<Word>>,
+}
+
+/// Who steps in, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Who.
+    pub actor: String,
+    /// Why, in that person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Where a run stands.
@@ -103,6 +121,8 @@ pub enum StepState {
     Intent,
     /// Waiting for its due time.
     Waiting,
+    /// The items of its list are at work.
+    Items,
     /// Ended well.
     Done,
     /// Its condition was false.
@@ -113,8 +133,9 @@ pub enum StepState {
     Unknown,
 }
 
-/// Where one step of a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Where one step of a run stands, or one item of a step that is carried out for each item of a
+/// list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRun {
     /// Its state.
     pub state: StepState,
@@ -125,9 +146,15 @@ pub struct StepRun {
     /// after one gets new idempotency keys; after anything else the keys stay.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub generation: u32,
-    /// When to try again, while waiting.
+    /// When to try again, or to look again, while waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_ms: Option<i64>,
+    /// Until when it waits for a time, an event, a person or another run, once it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
+    /// Its items, once the list is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<StepRun>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -136,8 +163,15 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl StepRun {
-    const PENDING: Self =
-        Self { state: StepState::Pending, attempts: 0, generation: 0, due_ms: None };
+    /// Not started.
+    pub const PENDING: Self = Self {
+        state: StepState::Pending,
+        attempts: 0,
+        generation: 0,
+        due_ms: None,
+        until_ms: None,
+        items: Vec::new(),
+    };
 }
 
 /// What ended a run.
@@ -164,6 +198,8 @@ pub enum Reason {
     Unknown,
     /// A condition or policy could not be evaluated.
     Unroutable,
+    /// It was not at its end when its workflow's `timeout` was over.
+    Timeout,
 }
 
 impl Reason {
@@ -175,6 +211,7 @@ impl Reason {
             Self::Exhausted => "exhausted",
             Self::Unknown => "unknown",
             Self::Unroutable => "unroutable",
+            Self::Timeout => "timeout",
         }
     }
 }
@@ -189,12 +226,12 @@ pub enum Input {
     /// A call is about to be made to a provider that honours no key.
     Intent {
         /// The step.
-        step: usize,
+        spot: Spot,
     },
     /// One call of a step that makes several succeeded.
     Called {
         /// The step.
-        step: usize,
+        spot: Spot,
         /// What to write down; kind and step are filled in.
         report: Report,
         /// The call's id.
@@ -205,7 +242,7 @@ pub enum Input {
     /// An attempt ended.
     Ended {
         /// The step.
-        step: usize,
+        spot: Spot,
         /// How.
         outcome: Outcome,
         /// A random number between 0 and 1 for the retry delay.
@@ -213,6 +250,17 @@ pub enum Input {
         /// What to write down beside the outcome.
         report: Report,
     },
+    /// What a step waits for has come.
+    Resumed {
+        /// The step.
+        spot: Spot,
+        /// What it comes to.
+        output: Json,
+        /// Who brought it.
+        by: Word,
+    },
+    /// Somebody wants it to end.
+    Cancel(Word),
 }
 
 /// Facts about an attempt that the journal keeps and no decision depends on.
@@ -228,6 +276,10 @@ pub struct Report {
     pub call: Option<String>,
     /// What the provider answered to the call that failed.
     pub answer: Option<Excerpt>,
+    /// The run that the step waits for.
+    pub child: Option<RunId>,
+    /// What a person is asked.
+    pub ask: Option<String>,
 }
 
 /// What the owner has to do.
@@ -236,9 +288,14 @@ pub enum Effect {
     /// Try the step.
     Call {
         /// The step.
-        step: usize,
+        spot: Spot,
         /// Which attempt this is, from 1.
         attempt: u32,
+    },
+    /// Cut the attempt off that is under way.
+    Abort {
+        /// The step.
+        spot: Spot,
     },
 }
 

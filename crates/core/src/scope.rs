@@ -12,6 +12,11 @@ pub const TRIGGER_ROOTS: &[&str] = &["event"];
 /// The names a step may read.
 pub const STEP_ROOTS: &[&str] = &["event", "steps", "run", "workflow"];
 
+/// The names a step may read that is carried out for each item of a list.
+pub const ITEM_ROOTS: &[&str] = &["event", "steps", "run", "workflow", "item", "index"];
+/// The names a condition may read that an event is waited for with.
+pub const AWAIT_ROOTS: &[&str] = &["event", "steps", "run", "workflow", "arrived"];
+
 /// What became of a step, as expressions see it.
 #[derive(Clone, Debug)]
 pub struct StepResult<'a> {
@@ -79,6 +84,19 @@ pub fn of_step<'a>(
             "workflow",
             Value::object(vec![(Cow::Borrowed("name"), Value::Str(Cow::Borrowed(run.workflow)))]),
         )
+}
+
+/// The scope of a step with the item it is about.
+#[must_use]
+pub fn with_item<'a>(scope: Scope<'a>, item: &'a Json, index: usize) -> Scope<'a> {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    scope.with("item", Value::Json(item.view())).with("index", Value::Int(index))
+}
+
+/// The scope of a step with an event that may be the one it waits for.
+#[must_use]
+pub fn with_arrived<'a>(scope: Scope<'a>, arrived: &'a Event) -> Scope<'a> {
+    scope.with("arrived", event_value(arrived))
 }
 
 fn event_value(event: &Event) -> Value<'_> {

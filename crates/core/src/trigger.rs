@@ -197,6 +197,13 @@ pub fn condition_value(value: &Value<'_>) -> Result<bool, Fault> {
     })
 }
 
+/// The run of a workflow that is called, whatever its triggers say. It is a run of its own, also
+/// where `dedupe` would take it for another one: whoever called waits for it.
+#[must_use]
+pub fn call_of(workflow: &Workflow, event: &Event) -> Start {
+    Start { dedupe: None, ..start(workflow, event, Limits::default()) }
+}
+
 fn start(workflow: &Workflow, event: &Event, limits: Limits) -> Start {
     let text = |template: &postroom_expr::Template| -> Result<String, Fault> {
         let scope = scope::of_event(event);
@@ -256,6 +263,8 @@ fn new_run(workflow: &Workflow, event: &Event) -> Run {
         steps: Vec::new(),
         failure: None,
         redrives: 0,
+        deadline_ms: None,
+        cancelling: None,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod circles;
 mod found;
+mod kinds;
 mod roots;
 
 pub use circles::{Placed, circles};
@@ -40,11 +41,17 @@ pub struct Contracts {
     pub events: BTreeMap<String, Type>,
     /// The adapter of each connection by its name. `None` where connections are not looked at.
     pub connections: Option<BTreeMap<String, String>>,
+    /// What workflows that may be called come to, by name. `None` where calls are not looked at.
+    pub calls: Option<BTreeMap<String, Type>>,
 }
 
 impl Contracts {
     fn declares(&self, event: &str) -> bool {
         self.events.contains_key(event)
+    }
+
+    fn event(&self, event: &str) -> &Type {
+        self.events.get(event).unwrap_or(&Type::Dyn)
     }
 
     fn action(&self, uses: &ActionRef) -> Contract {
@@ -79,22 +86,27 @@ impl Report {
 /// Checks a workflow. `root` is the tree of its file, `text` the file's text.
 #[must_use]
 pub fn workflow(workflow: &Workflow, root: &Node, text: &str, contracts: &Contracts) -> Report {
-    let source = Source::new(&workflow.file, text);
-    let events = workflow.triggers.iter().map(|trigger| trigger.event.as_str());
-    let undeclared =
-        events.into_iter().find(|event| !event.ends_with('*') && !contracts.declares(event));
-    let mut check = Check {
-        workflow,
-        contracts,
-        before: graph::ended_before(&workflow.steps),
-        reporter: Reporter::new(source, root, undeclared),
-    };
+    let mut check = Check::new(workflow, root, text, contracts);
     let event = check.triggers();
     check.policies(&event);
     for index in 0..workflow.steps.len() {
         check.step(index, &event);
     }
     check.reporter.finish()
+}
+
+/// What a workflow comes to, as far as its own file says.
+#[must_use]
+pub fn returns(workflow: &Workflow, root: &Node, text: &str, contracts: &Contracts) -> Type {
+    let returned = |step: &Step| matches!(step.task, Task::Return(_));
+    let Some(index) = workflow.steps.iter().position(returned) else { return Type::Dyn };
+    let mut check = Check::new(workflow, root, text, contracts);
+    let event = check.triggers();
+    let env = check.steps_before(index, &event);
+    match &workflow.steps[index].task {
+        Task::Return(value) => value.check(&env, &Type::Dyn).ty,
+        _ => Type::Dyn,
+    }
 }
 
 struct Check<'a> {
@@ -104,7 +116,22 @@ struct Check<'a> {
     reporter: Reporter<'a>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(
+        workflow: &'a Workflow,
+        root: &'a Node,
+        text: &'a str,
+        contracts: &'a Contracts,
+    ) -> Self {
+        let source = Source::new(&workflow.file, text);
+        let events = workflow.triggers.iter().map(|trigger| trigger.event.as_str());
+        let undeclared =
+            events.into_iter().find(|event| !event.ends_with('*') && !contracts.declares(event));
+        let before = graph::ended_before(&workflow.steps);
+        let reporter = Reporter::new(source, root, undeclared);
+        Self { workflow, contracts, before, reporter }
+    }
+
     /// Checks the conditions of triggers. What is known of `event` once one of them held.
     fn triggers(&mut self) -> Env {
         let mut event: Option<Env> = None;
@@ -170,13 +197,21 @@ impl Check<'_> {
             self.condition(condition, &env, &place.below("if"));
             env = env.assume(condition, true);
         }
+        if let Some(each) = &step.each {
+            env = self.each(each, env, &place);
+        }
         match &step.task {
             Task::Action(act) => self.action(&step.id, act, &env, &place),
             Task::Emit(emit) => self.emit(emit, &env, &place),
+            Task::Call(call) => self.call(&step.id, call, &env, &place),
+            Task::Wait(wait) => self.wait(wait, &env, &place),
+            Task::Await(wait) => self.awaited(wait, &env, &place),
+            Task::Approve(approve) => self.approve(approve, &env, &place),
             Task::Return(value) => {
                 let checked = value.check(&env, &Type::Dyn);
                 self.reporter.found(checked, &Place::top(&[RETURN]));
             }
+            Task::Wake => {}
         }
     }
 
@@ -195,7 +230,7 @@ impl Check<'_> {
 
     /// The data of the event is held against the schema of its type, if it has one.
     fn emit(&mut self, emit: &Emit, env: &Env, place: &Place) {
-        let wanted = self.contracts.events.get(&emit.event).unwrap_or(&Type::Dyn);
+        let wanted = self.contracts.event(&emit.event);
         self.reporter.found(emit.with.check(env, wanted), &place.below("with"));
         if let Some(key) = &emit.key {
             self.key(key, env, &place.below("key"), true);
@@ -222,11 +257,16 @@ impl Check<'_> {
 
     /// What a step gives.
     fn output(&self, step: &Step) -> Type {
-        match &step.task {
+        let once = match &step.task {
             Task::Action(act) => self.contracts.action(&act.uses).output,
             Task::Emit(_) => Type::closed([("event", Type::TEXT)]),
-            Task::Return(_) => Type::Dyn,
-        }
+            Task::Call(call) => kinds::of_call(call, self.contracts),
+            Task::Wait(_) => Type::closed([("until", Type::TEXT)]),
+            Task::Await(wait) => kinds::of_await(wait, self.contracts),
+            Task::Approve(_) => kinds::of_approve(),
+            Task::Return(_) | Task::Wake => Type::Dyn,
+        };
+        if step.each.is_some() { Type::list(once) } else { once }
     }
 
     fn place_of(&self, index: usize) -> Place {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use postroom_core::definition::{Defaults, Stored, Task, Workflow};
+use postroom_core::definition::{Approve, Defaults, Stored, Task, Wait, Workflow};
 use postroom_core::parse;
 use postroom_core::problem::Problem;
 
@@ -42,6 +42,24 @@ fn outcome(text: &str) -> String {
             Task::Action(act) => format!("uses {}", act.uses),
             Task::Emit(emit) => format!("emits {} keyed {}", emit.event, emit.key.is_some()),
             Task::Return(_) => "returns".to_owned(),
+            Task::Call(call) => {
+                format!("calls {} waits {} for {} ms", call.event, call.waits, call.timeout_ms)
+            }
+            Task::Wait(Wait::For(time)) => format!("waits for {}", time.source()),
+            Task::Wait(Wait::Until(time)) => format!("waits until {}", time.source()),
+            Task::Await(wait) => {
+                let condition = wait.condition.as_ref().map_or("", |condition| condition.source());
+                format!("waits for {} if {condition}, {} ms", wait.event, wait.timeout_ms)
+            }
+            Task::Approve(Approve { ask, timeout_ms, silence_approves, goes_on }) => {
+                let ask = ask.source();
+                format!("asks {ask}, {timeout_ms} ms, then {silence_approves}, goes on {goes_on}")
+            }
+            Task::Wake => unreachable!("no file says this"),
+        };
+        let task = match &step.each {
+            Some(each) => format!("each of {} at once {task}", each.concurrency),
+            None => task,
         };
         writeln!(
             out,

@@ -7,16 +7,21 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use postroom_core::Run;
-use postroom_core::run::{Effect, Input, Report, RunState};
+use postroom_core::run::{Effect, Input, Report, RunState, Spot};
 use proptest::prelude::*;
 
 mod bless;
 mod machine;
 
-use machine::{Choice, Machine, Recipe, Seen, new_run, outcome, workflow};
+use machine::{Choice, Machine, Recipe, Seen, new_run, workflow};
 
 fn recipes() -> impl Strategy<Value = (Vec<Recipe>, usize)> {
-    let recipe = (any::<u32>(), 1..4_u32).prop_map(|(needs, attempts)| Recipe { needs, attempts });
+    let each = proptest::option::weighted(0.3, 1..3_usize);
+    let recipe = (any::<u32>(), 1..4_u32, each).prop_map(|(needs, attempts, each)| Recipe {
+        needs,
+        attempts,
+        each,
+    });
     (proptest::collection::vec(recipe, 0..7), 0..3_usize)
 }
 
@@ -48,7 +53,8 @@ proptest! {
             machine.act(choice);
         }
         let calls = drive(&mut machine, &outcomes);
-        let most: u32 = recipes.iter().map(|recipe| recipe.attempts).sum();
+        // A list has three items at the most, and is made and gathered.
+        let most: u32 = recipes.iter().map(|recipe| recipe.attempts * 3 + 2).sum();
         prop_assert!(machine.run.state.ended());
         prop_assert!(calls <= most as usize + outcomes.len() + recipes.len(), "{} calls", calls);
     }
@@ -78,7 +84,7 @@ proptest! {
 /// Owns the run until it ends: starts it when due, and answers every call. Later answers are good.
 fn drive(machine: &mut Machine, outcomes: &[u8]) -> usize {
     let mut answers = outcomes.iter().copied().chain(std::iter::repeat(0));
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: Vec<Spot> = Vec::new();
     let mut calls = 0;
     let mut turns = 0;
     // The last owner is gone.
@@ -87,15 +93,18 @@ fn drive(machine: &mut Machine, outcomes: &[u8]) -> usize {
         turns += 1;
         assert!(turns < 2_000, "it never ends: {:?}", machine.run);
         calls += effects.len();
-        open.extend(effects.iter().map(|Effect::Call { step, .. }| *step));
+        open.extend(effects.iter().filter_map(|effect| match effect {
+            Effect::Call { spot, .. } => Some(*spot),
+            Effect::Abort { .. } => None,
+        }));
         effects = if open.is_empty() {
             machine.now_ms = machine.run.due_ms.expect("it waits for a time");
             machine.input("start", Input::Start)
         } else {
-            let step = open.remove(0);
-            let (name, outcome) = outcome(answers.next().unwrap(), machine.now_ms);
+            let spot = open.remove(0);
+            let (name, outcome) = machine.outcome(spot, answers.next().unwrap());
             let report = Report::default();
-            machine.input(name, Input::Ended { step, outcome, chance: 0.5, report })
+            machine.input(name, Input::Ended { spot, outcome, chance: 0.5, report })
         };
     }
     calls
@@ -122,9 +131,11 @@ fn walk() -> (Seen, Seen) {
         (dice >> 33).to_le_bytes()[0]
     };
     for round in 0..16_000_u32 {
-        let recipe = |needs| Recipe { needs, attempts: 1 + round % 3 };
-        let recipes = [recipe(0), recipe(round % 2), recipe(3), recipe(0), recipe(1)];
-        let count = if round.is_multiple_of(50) { 0 } else { recipes.len() };
+        let recipe = |needs| Recipe { needs, attempts: 1 + round % 3, each: None };
+        let mut recipes = [recipe(0), recipe(round % 2), recipe(3), recipe(0), recipe(1)];
+        let many = 5 - usize::from(round % 5 == 4) * 2;
+        recipes[1].each = (round % 4 == 1).then_some(2);
+        let count = if round.is_multiple_of(50) { 0 } else { many };
         let on_failure = usize::from(!round.is_multiple_of(3)) * 2;
         let mut machine = Machine::new(workflow(&recipes[..count], on_failure));
         for _ in 0..60 {

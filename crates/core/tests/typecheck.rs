@@ -9,6 +9,7 @@ use std::fmt::Write;
 use postroom_core::definition::{Defaults, Stored};
 use postroom_core::typecheck::{self, Contract, Contracts, Report};
 use postroom_core::{Problem, parse, problem, schema};
+use postroom_expr::Type;
 use serde_json::{Value, json};
 
 mod bless;
@@ -86,6 +87,7 @@ fn contracts() -> Contracts {
         ]
         .into(),
         connections: Some([("team".to_owned(), "slack".to_owned())].into()),
+        calls: Some([("ship".to_owned(), Type::closed([("parcel", Type::TEXT)]))].into()),
     }
 }
 

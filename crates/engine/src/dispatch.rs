@@ -79,12 +79,12 @@ fn give(
     }
     match inner.definitions.known(lease.run.definition) {
         Some(known) => {
-            let (owner, callings) = Owner::take_up(inner_of_owner, known, lease);
-            if callings.is_empty() {
+            let (owner, work) = Owner::take_up(inner_of_owner, known, lease);
+            if work.is_empty() {
                 return Some(owner);
             }
             // A claim hands out no more than it was asked for, so there is a place.
-            inner.tasks.spawn(owner.work(callings, place()?));
+            inner.tasks.spawn(owner.work(work, place()?));
         }
         None => {
             inner.tasks.spawn(owner::fetch(inner_of_owner, lease, place()?));
@@ -144,9 +144,9 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
-    pub fn new(project: &Project, signals: &Signals) -> Self {
-        let of_project = project.workflows.iter();
-        let known = of_project.map(|(_, w)| (w.hash, Known::new(Arc::clone(w), signals)));
+    pub fn new(project: &Project, wake: &Arc<Workflow>, signals: &Signals) -> Self {
+        let of_project = project.workflows.iter().map(|(_, workflow)| workflow).chain([wake]);
+        let known = of_project.map(|w| (w.hash, Known::new(Arc::clone(w), signals)));
         Self { known: RwLock::new(known.collect()) }
     }
 

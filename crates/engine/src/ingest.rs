@@ -150,10 +150,11 @@ impl Inner {
             .key
             .as_deref()
             .map(|key| KeyHash::of(&["event", &event.source, &event.kind], key));
-        let starts = {
+        let mut starts = {
             let project = self.project.read();
             project.router.route(&event, Limits::default())
         };
+        starts.extend(self.waits.start(&self.wake, &event));
         let dedupe_until_ms = event.received_ms.saturating_add(self.settings.dedupe_window_ms);
         Arrival { event, dedupe, dedupe_until_ms, starts }
     }

@@ -20,6 +20,7 @@ pub mod signals;
 pub mod source;
 mod step;
 mod unowned;
+mod wake;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -44,6 +45,7 @@ pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
+pub use wake::{Answer, Unasked};
 
 /// Runs that may be claimed ahead of the workers, at least.
 const CLAIM_AHEAD: usize = 512;
@@ -80,6 +82,10 @@ struct Inner {
     settings: Settings,
     project: RwLock<Arc<Project>>,
     definitions: dispatch::Definitions,
+    owned: owner::Owned,
+    waits: wake::Waits,
+    /// The workflow that gives events to runs which wait for them.
+    wake: Arc<postroom_core::Workflow>,
     limits: limit::Limits,
     entropy: entropy::Entropy,
     signals: Signals,
@@ -116,11 +122,16 @@ impl Engine {
         for (stored, workflow) in &project.workflows {
             parts.store.put_definition(workflow.name.clone(), stored.clone()).await?;
         }
+        let waits = wake::Waits::load(&*parts.store).await?;
         let settings = parts.settings;
         let project = Arc::new(project);
         let signals = Signals::new();
+        let wake = Arc::new(postroom_core::Workflow::wake());
         let inner = Inner {
-            definitions: dispatch::Definitions::new(&project, &signals),
+            definitions: dispatch::Definitions::new(&project, &wake, &signals),
+            owned: owner::Owned::default(),
+            waits,
+            wake,
             limits: limit::Limits::new(&project),
             project: RwLock::new(project),
             entropy: entropy::Entropy::new(settings.seed),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use parking_lot::Mutex;
 use postroom_core::RunId;
+use postroom_core::run::Spot;
 
 use crate::project::Project;
 
@@ -18,8 +19,11 @@ pub(crate) struct Limits {
 struct Line {
     windows: Vec<Window>,
     /// Calls that were given a time and have not come back yet.
-    promised: HashMap<(RunId, usize), i64>,
+    promised: HashMap<(RunId, Place), i64>,
 }
+
+/// Which call of which step. Calls of one step take their places one after the other.
+pub(crate) type Place = (Spot, usize);
 
 /// One window: at most `requests` calls in any `window_ms`.
 struct Window {
@@ -50,17 +54,17 @@ impl Limits {
         Self { lines: lines.map(|(name, c)| (name.clone(), Mutex::new(line(c)))).collect() }
     }
 
-    /// When the next call of a step on a connection may go, in milliseconds since 1970. A time not
+    /// When a call of a step on a connection may go, in milliseconds since 1970. A time not
     /// after `now_ms` means now, and counts; a later one is a promise to be claimed then.
-    pub fn take(&self, connection: &str, run: RunId, step: usize, now_ms: i64) -> i64 {
+    pub fn take(&self, connection: &str, run: RunId, place: Place, now_ms: i64) -> i64 {
         let Some(line) = self.lines.get(connection) else { return now_ms };
         let mut line = line.lock();
         if line.windows.is_empty() {
             return now_ms;
         }
-        if let Some(due_ms) = line.promised.get(&(run, step)).copied() {
+        if let Some(due_ms) = line.promised.get(&(run, place)).copied() {
             if due_ms <= now_ms {
-                line.promised.remove(&(run, step));
+                line.promised.remove(&(run, place));
             }
             return due_ms;
         }
@@ -68,7 +72,7 @@ impl Limits {
         line.windows.iter_mut().for_each(|window| window.reserve(due_ms));
         if due_ms > now_ms {
             line.promised.retain(|_, promised| *promised + PROMISE_KEPT_MS > now_ms);
-            line.promised.insert((run, step), due_ms);
+            line.promised.insert((run, place), due_ms);
         }
         due_ms
     }

@@ -1,11 +1,12 @@
 //! What people want of runs: cancel, redrive, discard; one or all that a filter selects.
 
-use postroom_core::run::RunState;
+use postroom_core::run::{RunState, Word};
 use postroom_core::{DefinitionHash, Run, RunId};
 use postroom_store::{Command, Error, Order, Ordered, RunFilter};
 use tracing::info;
 
 use crate::Engine;
+use crate::owner::Note;
 
 /// Which runs a bulk order is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +66,17 @@ impl Engine {
         note: Option<&str>,
     ) -> Result<Ordered, Error> {
         let (actor, note) = (actor.to_owned(), note.map(str::to_owned));
+        if command == Command::Cancel {
+            let word = Word { actor: actor.clone(), note: note.clone() };
+            let (told, answer) = tokio::sync::oneshot::channel();
+            // Whoever works on it cuts off what may be cut off, and waits for what may not.
+            if self.inner.owned.tell(run, Note::Cancel { word, told }).await
+                && let Ok(changed) = answer.await
+            {
+                info!(%run, workflow = changed.workflow, state = changed.state.name(), "ordered");
+                return Ok(Ordered::Done(Box::new(changed)));
+            }
+        }
         let order = Order { run, command, actor, note, now_ms: self.now_ms() };
         let ordered = self.inner.store.control(order).await?;
         if let Ordered::Done(changed) = &ordered {

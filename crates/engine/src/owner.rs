@@ -1,21 +1,28 @@
 //! The owner of a run: takes it from state to state, starts its steps, writes down what became of
 //! them before anything follows from it, and gives it back.
 
-use std::collections::VecDeque;
+mod memory;
+mod registry;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use postroom_core::journal::Kind;
-use postroom_core::run::{self, Effect, Input, Report, RunState, advance};
+use postroom_core::run::{self, Effect, Input, Report, RunState, Spot, Word, advance};
 use postroom_core::{Entry, Event, Json, Outcome, Run};
 use postroom_store::{Arrival, Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::dispatch::Known;
-use crate::step::{self, Attempt, Calling, Ended};
+use crate::step::{self, Attempt, Ended, Work};
 use crate::{Inner, unowned};
+
+pub(crate) use memory::Memory;
+pub(crate) use registry::Owned;
 
 /// Room for a run.
 pub(crate) struct Place {
@@ -28,12 +35,19 @@ pub(crate) struct Place {
 /// Told once it is on disk.
 type Written = oneshot::Sender<()>;
 
-/// What an attempt wants written down while it goes on.
+/// Told what became of the run once that is on disk; never told if it came too late.
+type Told = oneshot::Sender<Run>;
+
+/// What an owner is told while steps are under way.
 pub(crate) enum Note {
     /// A call that must not be repeated blindly is about to be made.
-    Intent { step: usize, written: Written },
+    Intent { spot: Spot, written: Written },
     /// One of several calls succeeded.
-    Called { step: usize, call: String, output: Json, report: Report, written: Written },
+    Called { spot: Spot, call: String, output: Json, report: Report, written: Written },
+    /// What a step waits for has come.
+    Resume { spot: Spot, output: Json, by: Word, told: Told },
+    /// Somebody ends the run.
+    Cancel { word: Word, told: Told },
 }
 
 /// A run lost to somebody else; what was not written is not to be done.
@@ -48,21 +62,22 @@ pub(crate) struct Owner {
     /// Transitions written under the fence.
     seq: u32,
     run: Run,
-    /// Outputs of steps that are done.
-    outputs: Vec<Option<Json>>,
-    /// Results of calls already made by steps that are not done.
-    called: Vec<Vec<(String, Json)>>,
+    memory: Memory,
     entries: Vec<Entry>,
     /// Events that steps have emitted, with the runs they start; written with `entries`.
     emits: Vec<Arrival>,
+    /// Attempts that are to be cut off.
+    aborts: Vec<Spot>,
+    /// Who is told once the next commit is on disk.
+    told: Vec<Told>,
 }
 
 /// Works on a run whose definition is not in memory.
 pub(crate) async fn fetch(inner: Arc<Inner>, lease: Lease, place: Place) {
     match inner.definitions.get(&inner, lease.run.definition).await {
         Ok(Ok(known)) => {
-            let (owner, callings) = Owner::take_up(inner, known, lease);
-            owner.work(callings, place).await;
+            let (owner, work) = Owner::take_up(inner, known, lease);
+            owner.work(work, place).await;
         }
         Ok(Err(why)) => undefined(&inner, lease, why).await,
         Err(error) => {
@@ -75,47 +90,35 @@ pub(crate) async fn fetch(inner: Arc<Inner>, lease: Lease, place: Place) {
 /// Gives runs back that have come to rest: ended, or asleep until a time.
 pub(crate) async fn give_back(mut owners: Vec<Owner>, slots: OwnedSemaphorePermit) {
     let written = Owner::write_all(&mut owners).await;
+    drop(slots);
     for (owner, written) in owners.iter().zip(written) {
         if written.is_ok() {
             owner.report();
+            let inner = &owner.inner;
+            if step::caller(&owner.event).is_some() {
+                inner.tell_caller(&owner.run, &owner.event).await;
+            }
         }
     }
-    drop(slots);
 }
 
 impl Owner {
-    /// Takes a run as far as it goes without calling anybody. What has to be called comes back
-    /// with it; if that is nothing, the run is at rest and is to be given back.
-    pub fn take_up(inner: Arc<Inner>, known: Arc<Known>, lease: Lease) -> (Self, Vec<Calling>) {
-        let workflow = &known.workflow;
-        let mut outputs = vec![None; workflow.steps.len()];
-        let mut called = vec![Vec::new(); workflow.steps.len()];
-        for entry in lease.journal {
-            let Some(step) = entry.step.as_deref().and_then(|id| workflow.step(id)) else {
-                // A refused request that is sent out again may be a corrected one: its calls are
-                // made anew. The keys of those that succeeded make the provider answer the same.
-                if entry.kind == Kind::Redriven {
-                    called.iter_mut().for_each(Vec::clear);
-                }
-                continue;
-            };
-            match (entry.kind, entry.call) {
-                (Kind::Done, _) => outputs[step] = entry.output,
-                (Kind::Called, Some(call)) => called[step].extend(entry.output.map(|o| (call, o))),
-                _ => {}
-            }
-        }
+    /// Takes a run as far as it goes without calling anybody. What is left to do comes back with
+    /// it; if that is nothing, the run is at rest and is to be given back.
+    pub fn take_up(inner: Arc<Inner>, known: Arc<Known>, lease: Lease) -> (Self, Vec<Work>) {
+        let memory = Memory::of(&known.workflow, lease.journal);
         let (run, event, fence) = (lease.run, lease.event, lease.fence);
         let (seq, entries, emits) = (0, Vec::new(), Vec::new());
+        let (aborts, told) = (Vec::new(), Vec::new());
         let mut owner =
-            Self { inner, known, event, fence, seq, run, outputs, called, entries, emits };
-        let callings = owner.proceed(Input::Start);
-        (owner, callings)
+            Self { inner, known, event, fence, seq, run, memory, entries, emits, aborts, told };
+        let work = owner.proceed(Input::Start);
+        (owner, work)
     }
 
     /// Works on the run until it is at rest or lost.
-    pub async fn work(mut self, mut callings: Vec<Calling>, place: Place) {
-        let worker = match callings.is_empty() {
+    pub async fn work(mut self, mut work: Vec<Work>, place: Place) {
+        let worker = match work.is_empty() {
             true => None,
             false => match self.worker().await {
                 Some(worker) => Some(worker),
@@ -124,26 +127,35 @@ impl Owner {
         };
         drop(place.ahead);
         let (notes, mut noted) = mpsc::channel(8);
+        let owned = self.inner.owned.enter(self.run.id, self.fence, notes.clone());
         let mut attempts = FuturesUnordered::new();
+        let mut handles: BTreeMap<Spot, AbortHandle> = BTreeMap::new();
         while self.run.state == RunState::Running {
             if !self.entries.is_empty() && self.write().await.is_err() {
                 return;
             }
-            for calling in callings.drain(..) {
-                attempts.push(step::finish(calling, notes.clone()));
+            for spot in self.aborts.drain(..) {
+                handles.remove(&spot).inspect(AbortHandle::abort);
+            }
+            for work in work.drain(..) {
+                let (handle, registration) = AbortHandle::new_pair();
+                handles.insert(work.spot(), handle);
+                attempts.push(Abortable::new(step::finish(work, notes.clone()), registration));
             }
             let next_due_ms = self.run.next_due_ms().unwrap_or(i64::MAX);
             tokio::select! {
                 // What happens first is told first, the same way every time.
                 biased;
-                Some(ended) = attempts.next() => callings = self.settle(ended),
-                Some(note) = noted.recv() => {
-                    if self.note(*note).await.is_err() {
-                        return;
-                    }
-                }
+                // What was cut off has nothing to say.
+                Some(ended) = attempts.next() => if let Ok(ended) = ended {
+                    work = self.settle(ended);
+                },
+                Some(note) = noted.recv() => match self.note(*note).await {
+                    Ok(follows) => work = follows,
+                    Err(Lost) => return,
+                },
                 () = self.inner.clock.sleep_until(next_due_ms) => {
-                    callings = self.proceed(Input::Tick);
+                    work = self.proceed(Input::Tick);
                 }
                 () = self.heartbeat() => {
                     if !self.extend().await {
@@ -152,6 +164,7 @@ impl Owner {
                 }
             }
         }
+        drop(owned);
         // The worker is free for others while the last commit is on its way.
         drop(worker);
         give_back(vec![self], place.slot).await;
@@ -177,38 +190,49 @@ impl Owner {
         self.extend().await.then_some(worker)
     }
 
-    fn settle(&mut self, ended: Ended) -> Vec<Calling> {
+    fn settle(&mut self, ended: Ended) -> Vec<Work> {
         let input = self.ended(ended);
         self.proceed(input)
     }
 
     fn ended(&mut self, ended: Ended) -> Input {
-        if let Outcome::Done { output } = &ended.outcome {
-            self.outputs[ended.step] = Some(output.clone());
+        let Ended { spot, outcome, report, emits, list } = ended;
+        if let Outcome::Done { output } = &outcome {
+            self.memory.done(spot, Some(output.clone()));
         }
-        self.emits.extend(ended.emits);
-        Input::Ended {
-            step: ended.step,
-            outcome: ended.outcome,
-            chance: self.inner.entropy.chance(),
-            report: ended.report,
+        if let Some(list) = list {
+            self.memory.keep_list(spot.step, list);
         }
+        if let Some(child) = report.child {
+            self.memory.waits_for(spot, child);
+        }
+        self.emits.extend(emits);
+        Input::Ended { spot, outcome, chance: self.inner.entropy.chance(), report }
     }
 
     /// Takes the run an input further, and on through every step that calls nobody.
-    fn proceed(&mut self, input: Input) -> Vec<Calling> {
-        let mut callings = Vec::new();
+    fn proceed(&mut self, input: Input) -> Vec<Work> {
+        let mut work: Vec<Work> = Vec::new();
         let mut effects = VecDeque::from(self.advance(input));
-        while let Some(Effect::Call { step, attempt }) = effects.pop_front() {
-            match step::begin(self.attempt(step, attempt)) {
+        while let Some(effect) = effects.pop_front() {
+            let (spot, attempt) = match effect {
+                Effect::Call { spot, attempt } => (spot, attempt),
+                Effect::Abort { spot } => {
+                    work.retain(|work| work.spot() != spot);
+                    self.aborts.push(spot);
+                    continue;
+                }
+            };
+            let begun = self.attempt(spot, attempt).map_or_else(|ended| Ok(*ended), step::begin);
+            match begun {
                 Ok(at_once) => {
                     let input = self.ended(at_once);
                     effects.extend(self.advance(input));
                 }
-                Err(calling) => callings.push(*calling),
+                Err(left) => work.push(left),
             }
         }
-        callings
+        work
     }
 
     fn advance(&mut self, input: Input) -> Vec<Effect> {
@@ -219,35 +243,86 @@ impl Owner {
         next.effects
     }
 
-    fn attempt(&self, step: usize, attempt: u32) -> Attempt {
-        Attempt {
+    /// The next attempt of a step, or how it ended because there is no item for it.
+    fn attempt(&mut self, spot: Spot, attempt: u32) -> Result<Attempt, Box<Ended>> {
+        let item = match self.item(spot) {
+            Ok(item) => item,
+            Err(outcome) => {
+                let report = Report::default();
+                let ended = Ended { spot, outcome, report, emits: None, list: None };
+                return Err(Box::new(ended));
+            }
+        };
+        Ok(Attempt {
             inner: Arc::clone(&self.inner),
             known: Arc::clone(&self.known),
             event: Arc::clone(&self.event),
             run: self.run.clone(),
-            outputs: self.outputs.clone(),
-            called: self.called[step].clone(),
-            step,
+            outputs: self.memory.outputs.clone(),
+            called: self.memory.calls(spot),
+            spot,
             attempt,
+            item,
+            child: self.memory.child(spot),
+        })
+    }
+
+    /// The item that an attempt is about; for a step whose items are all over, what they came to.
+    fn item(&mut self, spot: Spot) -> Result<Option<Json>, Outcome> {
+        let Some(each) = &self.known.workflow.steps[spot.step].each else { return Ok(None) };
+        let count = self.run.steps.get(spot.step).map_or(0, |step| step.items.len());
+        let Some(item) = spot.item else {
+            let gathered = (count > 0).then(|| self.memory.gathered(spot.step, count));
+            return Ok(gathered.and_then(|text| Json::parse(text).ok()));
+        };
+        let list = match self.memory.list(spot.step) {
+            Some(list) => list,
+            None => {
+                let view = step::View {
+                    event: &self.event,
+                    run: &self.run,
+                    workflow: &self.known.workflow,
+                    outputs: &self.memory.outputs,
+                    item: None,
+                    arrived: None,
+                };
+                let list = Arc::new(view.list(spot.step, each)?);
+                self.memory.keep_list(spot.step, Arc::clone(&list));
+                list
+            }
+        };
+        match list.get(item).filter(|_| list.len() == count) {
+            Some(item) => Ok(Some(item.clone())),
+            None => Err(step::other_list(&self.known.workflow.steps[spot.step], count, list.len())),
         }
     }
 
-    async fn note(&mut self, note: Note) -> Result<(), Lost> {
-        let written = match note {
-            Note::Intent { step, written } => {
-                self.advance(Input::Intent { step });
-                written
+    async fn note(&mut self, note: Note) -> Result<Vec<Work>, Lost> {
+        let (input, written) = match note {
+            Note::Intent { spot, written } => (Input::Intent { spot }, written),
+            Note::Called { spot, call, output, report, written } => {
+                self.memory.called(spot, call.clone(), output.clone());
+                (Input::Called { spot, report, call, output }, written)
             }
-            Note::Called { step, call, output, report, written } => {
-                self.called[step].push((call.clone(), output.clone()));
-                self.advance(Input::Called { step, report, call, output });
-                written
+            Note::Resume { spot, output, by, told } => {
+                if !self.run.at(spot).is_some_and(run::StepRun::parked) {
+                    return Ok(Vec::new());
+                }
+                self.memory.done(spot, Some(output.clone()));
+                self.told.push(told);
+                self.aborts.push(spot);
+                return Ok(self.proceed(Input::Resumed { spot, output, by }));
+            }
+            Note::Cancel { word, told } => {
+                self.told.push(told);
+                return Ok(self.proceed(Input::Cancel(word)));
             }
         };
+        let work = self.proceed(input);
         self.write().await?;
         // The attempt may have run out of time meanwhile.
         let _ = written.send(());
-        Ok(())
+        Ok(work)
     }
 
     async fn write(&mut self) -> Result<(), Lost> {
@@ -298,6 +373,9 @@ impl Owner {
         self.emits.clear();
         self.seq += 1;
         if committed == Committed::Written {
+            for told in self.told.drain(..) {
+                let _ = told.send(self.run.clone());
+            }
             return Ok(());
         }
         info!(

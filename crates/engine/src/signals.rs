@@ -217,7 +217,8 @@ pub(crate) struct StepSignals {
 }
 
 /// The names of outcomes, in the order of [`outcome_index`].
-const OUTCOMES: [&str; 6] = ["done", "skipped", "wait", "retry", "refused", "unknown"];
+const OUTCOMES: [&str; 9] =
+    ["done", "skipped", "wait", "retry", "refused", "unknown", "parked", "items", "cancelled"];
 
 fn outcome_index(outcome: &Outcome) -> usize {
     match outcome {
@@ -227,6 +228,9 @@ fn outcome_index(outcome: &Outcome) -> usize {
         Outcome::Retry { .. } => 3,
         Outcome::Refused { .. } => 4,
         Outcome::Unknown { .. } => 5,
+        Outcome::Park { .. } => 6,
+        Outcome::Items { .. } => 7,
+        Outcome::Cancel(_) => 8,
     }
 }
 

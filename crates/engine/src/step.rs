@@ -2,20 +2,19 @@
 //! attempt knows no store; what must be written down while it goes on it asks its owner to write.
 
 mod emit;
+mod input;
+mod list;
+mod told;
+mod wait;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use postroom_adapters::{
-    Action, Adapter, Context, HttpRequest, HttpResponse, Idempotency, Planned,
-};
-use postroom_core::definition::{Act, Task};
-use postroom_core::journal::Excerpt;
-use postroom_core::run::{Report, Run, StepState};
-use postroom_core::scope::{self, RunFacts, StepResult};
-use postroom_core::trigger::condition_value;
-use postroom_core::{Event, Failure, Json, Outcome};
-use postroom_expr::{Fault, Limits, Mapping, Template};
+use postroom_adapters::{Action, Adapter, Context, HttpRequest, Idempotency, Planned};
+use postroom_core::definition::{Act, Step, Task};
+use postroom_core::run::{Report, Run, Spot};
+use postroom_core::{Event, Failure, Json, Outcome, RunId, problem};
+use postroom_expr::{Mapping, Template};
 use postroom_store::Arrival;
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
@@ -25,8 +24,10 @@ use crate::outbound::{Answered, NoAnswer, Purpose};
 use crate::owner::Note;
 use crate::project::Connection;
 use crate::secrets::redact;
-use crate::signals::outcome_name;
 use crate::{Inner, Project};
+
+pub(crate) use input::View;
+pub(crate) use wait::caller;
 
 /// Waits up to this long for a rate limit are spent in place; longer ones give the run back.
 const SHORT_WAIT_MS: i64 = 100;
@@ -40,8 +41,12 @@ pub(crate) struct Attempt {
     pub outputs: Vec<Option<Json>>,
     /// Calls that succeeded in earlier attempts.
     pub called: Vec<(String, Json)>,
-    pub step: usize,
+    pub spot: Spot,
     pub attempt: u32,
+    /// The item it is about.
+    pub item: Option<Json>,
+    /// The run it waits for.
+    pub child: Option<RunId>,
 }
 
 /// What a step is given and the key of what it makes; `None` where its condition is false.
@@ -49,11 +54,31 @@ type Input = Option<(Json, Option<String>)>;
 
 /// How an attempt ended.
 pub(crate) struct Ended {
-    pub step: usize,
+    pub spot: Spot,
     pub outcome: Outcome,
     pub report: Report,
     /// An event to be written down with the outcome, and the runs it starts.
     pub emits: Option<Arrival>,
+    /// The list it was found to have.
+    pub list: Option<Arc<Vec<Json>>>,
+}
+
+/// What is left to do of an attempt that does not end at once.
+pub(crate) enum Work {
+    /// Calls to make.
+    Call(Box<Calling>),
+    /// Something to look up.
+    Look(Box<Attempt>),
+}
+
+impl Work {
+    /// The step it is about.
+    pub fn spot(&self) -> Spot {
+        match self {
+            Self::Call(calling) => calling.attempt.spot,
+            Self::Look(attempt) => attempt.spot,
+        }
+    }
 }
 
 /// An attempt that has calls to make.
@@ -67,33 +92,34 @@ pub(crate) struct Calling {
 }
 
 /// Begins an attempt. One that calls nobody ends at once: its condition is false, its input cannot
-/// be made, or its action needs no call.
-pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Box<Calling>> {
+/// be made, its action needs no call, or there is nothing to look up.
+pub(crate) fn begin(attempt: Attempt) -> Result<Ended, Work> {
     let started = Instant::now();
     let known = Arc::clone(&attempt.known);
-    let act = match &known.workflow.steps[attempt.step].task {
-        Task::Action(act) => act,
-        Task::Emit(emit) => return Ok(attempt.emit(emit, started)),
-        Task::Return(value) => return Ok(attempt.come_to(value, started)),
-    };
-    match attempt.prepare(act) {
-        Ok(None) => Ok(attempt.end(Outcome::Skipped, Report::default(), started)),
-        Err(outcome) => Ok(attempt.end(outcome, Report::default(), started)),
-        Ok(Some(prepare)) => {
-            let calling = prepare(attempt);
-            if !calling.action.calls.is_empty() {
-                return Err(Box::new(calling));
-            }
-            let outcome = calling.output().unwrap_or_else(|refused| refused);
-            Ok(calling.attempt.end(outcome, Report::default(), started))
-        }
+    let step = &known.workflow.steps[attempt.spot.step];
+    if let (Some(each), None) = (&step.each, attempt.spot.item) {
+        return Ok(attempt.list(each, started));
+    }
+    match &step.task {
+        Task::Action(act) => attempt.act(act, started),
+        Task::Emit(emit) => Ok(attempt.emit(emit, started)),
+        Task::Return(value) => Ok(attempt.come_to(value, started)),
+        Task::Wait(wait) => Ok(attempt.pause(wait, started)),
+        Task::Approve(approve) => Ok(attempt.approve(approve, started)),
+        Task::Await(wait) => attempt.wait_for(wait, started),
+        Task::Call(call) => attempt.call_workflow(call, started),
+        Task::Wake => Err(Work::Look(Box::new(attempt))),
     }
 }
 
-/// Makes the calls of an attempt.
-pub(crate) async fn finish(mut calling: Calling, notes: mpsc::Sender<Box<Note>>) -> Ended {
+/// Does what is left to do of an attempt.
+pub(crate) async fn finish(work: Work, notes: mpsc::Sender<Box<Note>>) -> Ended {
     // The wait for a worker is none of the attempt's time.
     let started = Instant::now();
+    let mut calling = match work {
+        Work::Call(calling) => calling,
+        Work::Look(attempt) => return attempt.look(started).await,
+    };
     let mut report = Report::default();
     let outcome = match calling.perform(&notes, &mut report).await {
         Ok(outcome) | Err(outcome) => outcome,
@@ -139,7 +165,7 @@ impl Calling {
 
     fn output(&self) -> Result<Outcome, Outcome> {
         let attempt = &self.attempt;
-        let step = &attempt.known.workflow.steps[attempt.step].id;
+        let step = &attempt.step().id;
         if let Some(output) = attempt.inner.transport.output(&attempt.known.workflow.name, step) {
             return Ok(Outcome::Done { output });
         }
@@ -150,6 +176,21 @@ impl Calling {
 }
 
 impl Attempt {
+    fn act(self, act: &Act, started: Instant) -> Result<Ended, Work> {
+        match self.prepare(act) {
+            Ok(None) => Ok(self.end(Outcome::Skipped, Report::default(), started)),
+            Err(outcome) => Ok(self.end(outcome, Report::default(), started)),
+            Ok(Some(prepare)) => {
+                let calling = prepare(self);
+                if !calling.action.calls.is_empty() {
+                    return Err(Work::Call(Box::new(calling)));
+                }
+                let outcome = calling.output().unwrap_or_else(|refused| refused);
+                Ok(calling.attempt.end(outcome, Report::default(), started))
+            }
+        }
+    }
+
     /// What it takes to make the calls, or `None` if the step's condition is false.
     #[allow(clippy::type_complexity, reason = "the attempt is moved in once it is known to go on")]
     fn prepare(
@@ -158,7 +199,6 @@ impl Attempt {
     ) -> Result<Option<impl FnOnce(Attempt) -> Calling + use<>>, Outcome> {
         let Some((input, _)) = self.input(&act.with, "with", None)? else { return Ok(None) };
         let project = self.project();
-        let step = &self.known.workflow.steps[self.step];
         let (adapter, action) = project
             .catalog
             .action(&act.uses)
@@ -168,7 +208,8 @@ impl Attempt {
             .connection(act.connection.as_deref(), &adapter.name)
             .map(Arc::clone)
             .ok_or_else(|| refused(no_connection(&adapter)))?;
-        let key = self.run.idempotency_key(&step.id, self.run.steps[self.step].generation);
+        let generation = self.run.at(self.spot).map_or(0, |at| at.generation);
+        let key = self.run.idempotency_key(&self.label(), generation);
         Ok(Some(move |attempt| Calling { attempt, input, adapter, action, connection, key }))
     }
 
@@ -185,7 +226,7 @@ impl Attempt {
             run = %self.run.id,
             workflow = self.run.workflow,
             correlation_id = self.event.correlation,
-            step = self.known.workflow.steps[self.step].id,
+            step = self.label(),
             attempt = self.attempt,
             call,
             request = report.request,
@@ -193,7 +234,7 @@ impl Attempt {
             "call done"
         );
         let (written, done) = oneshot::channel();
-        let note = Note::Called { step: self.step, call, output, report, written };
+        let note = Note::Called { spot: self.spot, call, output, report, written };
         self.tell(notes, note, done).await
     }
 
@@ -202,58 +243,50 @@ impl Attempt {
         report.request = report.request.map(|text| redact(&*self.inner.secrets, text));
         report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
         self.observe(&outcome, &report, started);
-        Ended { step: self.step, outcome, report, emits: None }
+        Ended { spot: self.spot, outcome, report, emits: None, list: None }
+    }
+
+    fn step(&self) -> &Step {
+        &self.known.workflow.steps[self.spot.step]
+    }
+
+    /// The step as people and keys call it.
+    fn label(&self) -> String {
+        self.spot.label(&self.step().id)
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            event: &self.event,
+            run: &self.run,
+            workflow: &self.known.workflow,
+            outputs: &self.outputs,
+            item: self.item.as_ref().zip(self.spot.item),
+            arrived: None,
+        }
+    }
+
+    /// Whether the step's condition holds. It was looked at before the list was made, for a step
+    /// that has one.
+    fn holds(&self) -> Result<bool, Outcome> {
+        match &self.step().condition {
+            Some(condition) if self.spot.item.is_none() => {
+                self.view().read(self.spot.step, |reader| reader.holds(condition, "if"))
+            }
+            _ => Ok(true),
+        }
     }
 
     /// What a step is given, with the key of what it makes, or `None` if its condition is false.
     fn input(&self, with: &Mapping, what: &str, key: Option<&Template>) -> Result<Input, Outcome> {
-        let step = &self.known.workflow.steps[self.step];
-        let run_id = self.run.id.to_string();
-        let failure = self.run.failure.as_ref();
-        let facts = RunFacts {
-            id: &run_id,
-            workflow: &self.known.workflow.name,
-            created_ms: self.run.created_ms,
-            failure: failure.map(|f| (f.failure.code.as_str(), f.failure.message.as_str())),
-        };
-        let scope = scope::of_step(&self.event, &facts, self.results());
-        let limits = Limits::default();
-        let faulted = |what: &str, fault: &Fault| {
-            let message = format!("`{what}` of step `{}`: {}", step.id, fault.message);
-            let mut failure = Failure::new(fault.code, message);
-            failure.hint.clone_from(&fault.hint);
-            refused(failure)
-        };
-        if let Some(condition) = &step.condition {
-            let holds = condition.eval(&scope, limits).and_then(|value| condition_value(&value));
-            if !holds.map_err(|fault| faulted("if", &fault))? {
-                return Ok(None);
-            }
+        if !self.holds()? {
+            return Ok(None);
         }
-        let rendered = with.render(&scope, limits).map_err(|fault| fault.under(what));
-        let text = rendered.map_err(|fault| faulted(&fault.path, &fault.fault))?;
-        let input = Json::parse(text).map_err(|error| {
-            refused(Failure::new("internal", format!("the input is not JSON: {error}")))
-        })?;
-        let text = |key: &Template| -> Result<Option<String>, Fault> {
-            let value = key.eval(&scope, limits)?;
-            if value.is_null() { Ok(None) } else { value.to_text().map(Some) }
-        };
-        // No key is no fault, as for events from outside.
-        let key = key.map(text).transpose().map_err(|fault| faulted("key", &fault))?;
-        Ok(Some((input, key.flatten().filter(|key| !key.is_empty()))))
-    }
-
-    fn results(&self) -> impl Iterator<Item = StepResult<'_>> {
-        self.known.workflow.steps.iter().enumerate().map(|(index, step)| StepResult {
-            id: &step.id,
-            status: match self.run.steps.get(index).map(|step| step.state) {
-                Some(StepState::Done) => "done",
-                Some(StepState::Skipped) => "skipped",
-                Some(StepState::Failed | StepState::Unknown) => "failed",
-                _ => "pending",
-            },
-            output: self.outputs.get(index).and_then(Option::as_ref),
+        self.view().read(self.spot.step, |reader| {
+            let input = reader.render(with, what)?;
+            // No key is no fault, as for events from outside.
+            let key = key.map(|key| reader.text(key, "key")).transpose()?;
+            Ok(Some((input, key.flatten().filter(|key| !key.is_empty()))))
         })
     }
 
@@ -276,7 +309,7 @@ impl Attempt {
             Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
         if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
             let (written, done) = oneshot::channel();
-            self.tell(notes, Note::Intent { step: self.step, written }, done).await?;
+            self.tell(notes, Note::Intent { spot: self.spot, written }, done).await?;
         }
         match self.send(call, request, &context, report).await? {
             Ok(Answered::Result(output)) => Ok(Some(output)),
@@ -318,7 +351,7 @@ impl Attempt {
             request.headers.push((slot.header.clone(), value));
         }
         request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
-        let step = &self.known.workflow.steps[self.step];
+        let step = self.step();
         let purpose = Purpose {
             run: &self.run,
             step: &step.id,
@@ -334,8 +367,7 @@ impl Attempt {
 
     async fn wait_for_limit(&self, call: &Call<'_>) -> Result<(), Outcome> {
         let clock = &self.inner.clock;
-        // Calls of one step take their places one after the other.
-        let place = self.step * 1000 + call.index;
+        let place = (self.spot, call.index);
         loop {
             let now_ms = clock.now_ms();
             let due_ms = self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
@@ -380,61 +412,6 @@ impl Attempt {
     fn project(&self) -> Arc<Project> {
         Arc::clone(&self.inner.project.read())
     }
-
-    fn excerpt(&self, answer: &HttpResponse) -> Excerpt {
-        let clean = |text| redact(&*self.inner.secrets, text);
-        Excerpt::of(answer.status, &answer.headers, &answer.body, clean)
-    }
-
-    /// Providers repeat credentials in their messages; journals and logs must not.
-    fn redacted(&self, outcome: Outcome) -> Outcome {
-        let clean = |mut failure: Failure| {
-            failure.message = redact(&*self.inner.secrets, failure.message);
-            failure.hint = failure.hint.map(|hint| redact(&*self.inner.secrets, hint));
-            failure
-        };
-        match outcome {
-            Outcome::Retry { after_ms, failure } => {
-                Outcome::Retry { after_ms, failure: clean(failure) }
-            }
-            Outcome::Refused { failure } => Outcome::Refused { failure: clean(failure) },
-            Outcome::Unknown { failure } => Outcome::Unknown { failure: clean(failure) },
-            other => other,
-        }
-    }
-
-    fn observe(&self, outcome: &Outcome, report: &Report, started: Instant) {
-        let failure = match outcome {
-            Outcome::Retry { failure, .. }
-            | Outcome::Refused { failure }
-            | Outcome::Unknown { failure } => Some(failure),
-            Outcome::Done { .. } | Outcome::Skipped | Outcome::Wait { .. } => None,
-        };
-        let signals = &self.known.signals.steps[self.step];
-        signals.seconds.observe(started.elapsed().as_secs_f64());
-        signals.attempts(outcome).inc();
-        if let Some(failure) = failure {
-            let (adapter, _) = self.known.workflow.steps[self.step].labels();
-            self.inner.signals.failed(adapter, &failure.code);
-        }
-        // Steps that call nobody are the cheap ones; they leave their trace in the journal.
-        if report.request.is_some() || failure.is_some() {
-            info!(
-                run = %self.run.id,
-                workflow = self.run.workflow,
-                correlation_id = self.event.correlation,
-                step = self.known.workflow.steps[self.step].id,
-                attempt = self.attempt,
-                outcome = outcome_name(outcome),
-                request = report.request,
-                took_ms = report.took_ms,
-                sandbox = report.sandbox,
-                code = failure.map(|failure| failure.code.as_str()),
-                message = failure.map(|failure| failure.message.as_str()),
-                "attempt ended"
-            );
-        }
-    }
 }
 
 /// One call of an action, with what it is made over.
@@ -444,6 +421,14 @@ struct Call<'a> {
     index: usize,
     connection: &'a Connection,
     key: &'a str,
+}
+
+/// The list of a step has changed since its items began.
+pub(crate) fn other_list(step: &Step, was: usize, is: usize) -> Outcome {
+    let message = format!("`each` of step `{}` had {was} items and has {is} now", step.id);
+    let failure = Failure::new(problem::BAD_LIST.code, message)
+        .with_hint("replay the event of the run, so that a new run goes through the new list");
+    refused(failure)
 }
 
 fn refused(failure: Failure) -> Outcome {

@@ -16,6 +16,7 @@ mod signature;
 mod special;
 mod texts;
 
+pub use dates::{moment_ms, moment_text};
 use std::borrow::Cow;
 
 pub(crate) use self::lists::sort_values;

@@ -41,7 +41,7 @@ mod value;
 pub use check::{Checked, Env, Finding, Segment, Untyped, place_text};
 pub use expr::{Expr, Limits};
 pub use fault::{Fault, code};
-pub use functions::{FUNCTIONS, Function, GROUPS, Group};
+pub use functions::{FUNCTIONS, Function, GROUPS, Group, moment_ms, moment_text};
 pub use json::{Entries, Items, JsonFault, JsonView, Kind};
 pub use mapping::{Mapping, MappingFault};
 pub use nearest::nearest;

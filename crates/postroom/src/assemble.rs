@@ -80,6 +80,12 @@ pub(crate) fn examine(loaded: &Loaded) -> Examined {
     let adapter =
         |(name, known): (&String, &Arc<Connection>)| (name.clone(), known.adapter.clone());
     contracts.connections = Some(connections.iter().map(adapter).collect());
+    let called = workflows.iter().filter(|defined| defined.workflow.callable());
+    let returned = called.map(|Defined { stored, workflow, root }| {
+        let ty = typecheck::returns(workflow, root, &stored.text, &contracts);
+        (workflow.name.clone(), ty)
+    });
+    contracts.calls = Some(returned.collect());
     let mut report = typecheck::Report::default();
     for Defined { stored, workflow, root } in &workflows {
         report.add(typecheck::workflow(workflow, root, &stored.text, &contracts));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use postroom_adapters::Catalog;
-use postroom_core::definition::{ActionRef, Workflow};
+use postroom_core::definition::{ActionRef, Step, Task, Workflow};
 use postroom_core::problem::Place;
 use postroom_core::typecheck::{Contract, Contracts};
 use postroom_core::{Problem, problem, schema};
@@ -85,9 +85,15 @@ pub(crate) fn unused<'a>(
     workflows: &[&Workflow],
 ) -> Vec<String> {
     let triggers = || workflows.iter().flat_map(|workflow| &workflow.triggers);
-    let emits = || workflows.iter().flat_map(|w| &w.steps).filter_map(|step| step.emit());
+    let steps = || workflows.iter().flat_map(|workflow| &workflow.steps);
+    let made = |step: &Step, kind: &str| step.emitted().is_some_and(|(event, _)| event == kind);
+    let awaited = |step: &Step, kind: &str| match &step.task {
+        Task::Await(wait) => wait.event == kind,
+        _ => false,
+    };
     let taken = |kind: &str| {
-        triggers().any(|trigger| trigger.takes(kind)) || emits().any(|emit| emit.event == kind)
+        triggers().any(|trigger| trigger.takes(kind))
+            || steps().any(|step| made(step, kind) || awaited(step, kind))
     };
     events
         .filter(|kind| !taken(kind))

@@ -40,8 +40,7 @@ pub(crate) struct RunPage {
 impl From<RunDetails> for RunPage {
     fn from(details: RunDetails) -> Self {
         let succeeded = details.run.state == postroom_core::run::RunState::Succeeded;
-        let done = |entry: &&Entry| entry.kind == postroom_core::journal::Kind::Done;
-        let output = details.journal.iter().rev().find(done).and_then(|entry| entry.output.clone());
+        let output = postroom_core::journal::output(&details.journal);
         Self {
             correlation: details.event.correlation.clone(),
             event_type: details.event.kind.clone(),

@@ -65,6 +65,8 @@ fn arrival(n: u64) -> Arrival {
         steps: Vec::new(),
         failure: None,
         redrives: 0,
+        deadline_ms: None,
+        cancelling: None,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["bench"], &n.to_string())),
@@ -93,7 +95,7 @@ async fn consume(store: Arc<Sqlite>, hint: Arc<Hint>, runs: u64, done: Arc<Atomi
                 run.due_ms = None;
                 run.finished_ms = Some(now_ms);
                 let state = StepState::Done;
-                run.steps = vec![StepRun { state, attempts: 1, generation: 0, due_ms: None }];
+                run.steps = vec![StepRun { state, attempts: 1, ..StepRun::PENDING }];
                 let entries = vec![Entry::new(Kind::Done, now_ms).step("noop", 1)];
                 Transition { run, fence: lease.fence, seq: 1, entries, emits: Vec::new() }
             });

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use postroom_core::definition::Stored;
 use postroom_core::id::KeyHash;
+use postroom_core::run::{Spot, Word};
 use postroom_core::trigger::Start;
-use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
+use postroom_core::{DefinitionHash, Entry, Event, EventId, Json, Run, RunId};
 
 mod counters;
 pub mod filter;
@@ -156,8 +157,8 @@ pub enum Committed {
     Stale,
 }
 
-/// What a person wants of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What somebody wants of a run.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// End it, or give up on it if it is a dead letter.
     Cancel,
@@ -167,6 +168,15 @@ pub enum Command {
         /// that both have the same steps in the same order
         /// ([`Workflow::same_steps`](postroom_core::Workflow::same_steps)).
         definition: Option<DefinitionHash>,
+    },
+    /// Give it what one of its steps waits for. Refused while somebody works on the run.
+    Resume {
+        /// The step's id.
+        step: String,
+        /// Where it stands.
+        spot: Spot,
+        /// What the step comes to.
+        output: Json,
     },
 }
 
@@ -183,6 +193,26 @@ pub struct Order {
     pub note: Option<String>,
     /// Milliseconds since 1970.
     pub now_ms: i64,
+}
+
+impl Order {
+    /// The run as it is once this is carried out, with what is written down; `None` if its state
+    /// does not allow it. `held` says whether somebody works on it. Backends share this.
+    pub(crate) fn carry_out(&self, mut run: Run, held: bool) -> Option<(Run, Entry)> {
+        let note = self.note.as_deref();
+        match &self.command {
+            Command::Cancel => run.cancel(&self.actor, note, self.now_ms),
+            _ if held => None,
+            Command::Redrive { definition } => {
+                run.definition = definition.unwrap_or(run.definition);
+                run.redrive(&self.actor, note, self.now_ms)
+            }
+            Command::Resume { step, spot, output } => {
+                let by = Word { actor: self.actor.clone(), note: self.note.clone() };
+                run.resume(step, *spot, output.clone(), &by, self.now_ms)
+            }
+        }
+    }
 }
 
 /// What became of an [`Order`].

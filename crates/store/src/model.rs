@@ -11,9 +11,9 @@ use postroom_core::run::RunState;
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Run, RunId};
 
 use crate::{
-    Arrival, Claimed, Command, Committed, Count, Counted, EventFilter, EventRow, Fence, Lease,
-    Order, Ordered, Page, Pruned, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition,
-    Wake, counters,
+    Arrival, Claimed, Committed, Count, Counted, EventFilter, EventRow, Fence, Lease, Order,
+    Ordered, Page, Pruned, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition, Wake,
+    counters,
 };
 
 /// The in-memory store.
@@ -204,16 +204,7 @@ impl State {
 
     fn control(&mut self, order: &Order) -> Ordered {
         let Some(row) = self.runs.get_mut(&order.run) else { return Ordered::Missing };
-        let note = order.note.as_deref();
-        let run = row.run.clone();
-        let changed = match &order.command {
-            Command::Cancel => run.cancel(&order.actor, note, order.now_ms),
-            Command::Redrive { .. } if row.is_held() => None,
-            Command::Redrive { definition } => {
-                let definition = definition.unwrap_or(run.definition);
-                Run { definition, ..run }.redrive(&order.actor, note, order.now_ms)
-            }
-        };
+        let changed = order.carry_out(row.run.clone(), row.is_held());
         let Some((run, entry)) = changed else {
             return Ordered::Refused(Box::new(row.run.clone()));
         };

@@ -252,7 +252,7 @@ fn dump(w: &World) -> String {
     let mut out = String::new();
     let all = RunFilter { limit: 1_000, ..RunFilter::default() };
     for (run, correlation) in w.wait(w.store().runs(all)).rows {
-        out += &format!("{correlation} {run:#?}\n");
+        out += &format!("{correlation} {}\n", serde_json::to_string_pretty(&run).unwrap());
         let (same, of, journal) = w.run(run.id).unwrap();
         assert_eq!((&same, of.id), (&run, run.event));
         out += &format!("{}\n", serde_json::to_string_pretty(&journal).unwrap());
@@ -263,7 +263,9 @@ fn dump(w: &World) -> String {
         let event = serde_json::to_string_pretty(&whole.event).unwrap();
         out += &format!("{event} started {}\n", whole.routed);
     }
-    out += &format!("{:#?}\n", w.wait(w.store().definitions(None)));
+    for (name, stored) in w.wait(w.store().definitions(None)) {
+        out += &format!("{name} {}\n", serde_json::to_string_pretty(&stored).unwrap());
+    }
     let stats = w.wait(w.store().stats());
     out += &format!("{:?} {:?} {}\n", stats.runs, stats.oldest_due_ms, stats.dedupe_keys);
     out

@@ -5,13 +5,46 @@ use std::collections::HashMap;
 
 use postroom_expr::{Mapping, Read, nearest};
 
-use super::{MAX_STEPS, check_root, name, retry, timeout};
-use crate::definition::{Act, ActionRef, Defaults, Emit, RETURN, Step, Task};
+use super::{MAX_STEPS, check_root, name, retry, tasks, timeout};
+use crate::definition::{Defaults, Each, RETURN, Step, Task};
 use crate::graph;
 use crate::problem::{self, Problem};
 use crate::retry::RetryPolicy;
 use crate::scope::STEP_ROOTS;
 use crate::yaml::{At, Fields, Node, Source};
+
+/// A day in milliseconds, the longest that one attempt may take.
+pub(super) const DAY_MS: u64 = 86_400_000;
+
+/// The most items of a list that may be at work at once.
+const MAX_CONCURRENCY: i64 = 100;
+
+/// What the expressions of a step read, with where.
+#[derive(Default)]
+pub(super) struct Reads(Vec<(At, Read)>);
+
+impl Reads {
+    /// Notes what an expression of a scalar reads, and reports what it cannot read.
+    pub fn add(&mut self, source: &mut Source<'_>, node: &Node, reads: Vec<Read>, roots: &[&str]) {
+        let placed = source.places(node, reads);
+        self.note(source, placed, roots);
+    }
+
+    /// The same of a tree of values.
+    pub fn mapping(&mut self, source: &mut Source<'_>, node: &Node, roots: &[&str]) -> Mapping {
+        let mut placed = Vec::new();
+        let mapping = source.mapping(node, &mut placed);
+        self.note(source, placed, roots);
+        mapping
+    }
+
+    fn note(&mut self, source: &mut Source<'_>, placed: Vec<(At, Read)>, roots: &[&str]) {
+        for (at, read) in &placed {
+            check_root(source, *at, read, roots);
+        }
+        self.0.extend(placed);
+    }
+}
 
 /// A step whose `needs` are still names.
 pub(super) struct Draft {
@@ -46,24 +79,13 @@ impl Steps {
 
     fn step(&self, source: &mut Source<'_>, mut fields: Fields<'_>, path: &str) -> Option<Draft> {
         let at = fields.at;
-        let mut reads = Vec::new();
-        let id = fields.need(source, "id").and_then(|node| {
-            let id = name(source, node, &format!("{path}.id"))?;
-            if id == RETURN {
-                let detail = format!("`{path}.id` is `{RETURN}`, which is taken");
-                let hint = "it names what `return:` of the workflow comes to";
-                source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), node.at);
-            }
-            if self.drafts.iter().any(|draft| draft.step.id == id) {
-                let detail = format!("two steps are called `{id}`");
-                source.report(Problem::new(&problem::DUPLICATE_NAME, detail), node.at);
-            }
-            Some(id)
-        });
-        let task = task(source, &mut fields, path, &mut reads);
+        let mut reads = Reads::default();
+        let id = fields.need(source, "id").and_then(|node| self.id(source, node, path));
+        let each = each(source, &mut fields, path, &mut reads);
+        let task = tasks::task(source, &mut fields, path, each.is_some(), &mut reads);
         let condition = fields.take("if").and_then(|node| {
             let condition = source.condition(node, &format!("{path}.if"))?;
-            reads.extend(source.places(node, condition.reads()));
+            reads.add(source, node, condition.reads(), STEP_ROOTS);
             Some(condition)
         });
         let needs = fields.take("needs").map(|node| {
@@ -77,46 +99,57 @@ impl Steps {
             names
         });
         let calls = matches!(task, Some(Task::Action(_)) | None);
-        if !calls {
-            for key in ["retry", "timeout", "connection"] {
-                refuse(source, &mut fields, key, "a step that calls nobody");
-            }
-        }
         let (mut policy, mut timeout_ms) = (self.defaults.retry, self.defaults.timeout_ms);
         if let Some(node) = fields.take("retry").filter(|_| calls) {
             policy = retry(source, node, &format!("{path}.retry"), policy);
         }
         if let Some(node) = fields.take("timeout").filter(|_| calls) {
-            let read = timeout(source, node, &format!("{path}.timeout"));
+            let read = timeout(source, node, &format!("{path}.timeout"), DAY_MS);
             timeout_ms = read.unwrap_or(timeout_ms);
         }
         fields.finish(source);
         let step = Step {
             id: id?,
-            task: task.unwrap_or_else(nothing),
+            task: task.unwrap_or_else(tasks::nothing),
+            each,
             condition,
             needs: Vec::new(),
             retry: if calls { policy } else { once(policy) },
             timeout_ms,
         };
-        Some(Draft { step, at, needs, reads })
+        Some(Draft { step, at, needs, reads: reads.0 })
+    }
+
+    fn id(&self, source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
+        let id = name(source, node, &format!("{path}.id"))?;
+        if id == RETURN {
+            let detail = format!("`{path}.id` is `{RETURN}`, which is taken");
+            let hint = "it names what `return:` of the workflow comes to";
+            source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), node.at);
+        }
+        if self.drafts.iter().any(|draft| draft.step.id == id) {
+            let detail = format!("two steps are called `{id}`");
+            source.report(Problem::new(&problem::DUPLICATE_NAME, detail), node.at);
+        }
+        Some(id)
     }
 
     /// Adds the step that `return:` stands for: it needs every step read so far.
     pub fn returns(&mut self, source: &mut Source<'_>, node: &Node) {
-        let mut reads = Vec::new();
-        let task = Task::Return(source.mapping(node, &mut reads));
+        let mut reads = Reads::default();
+        let task = Task::Return(reads.mapping(source, node, STEP_ROOTS));
         let ids = self.drafts.iter().map(|draft| (draft.step.id.clone(), node.at));
         let needs = Some(ids.collect());
         let step = Step {
             id: RETURN.to_owned(),
             task,
+            each: None,
             condition: None,
             needs: Vec::new(),
             retry: once(self.defaults.retry),
             timeout_ms: self.defaults.timeout_ms,
         };
-        self.drafts.push(Draft { step, at: node.at, needs, reads });
+        self.drafts.push(Draft { step, at: node.at, needs, reads: reads.0 });
     }
 
     /// Resolves names, refuses circles and reads of steps that may not have run.
@@ -190,7 +223,6 @@ fn check_reads(
     let before = graph::ended_before(steps);
     for (n, reads) in reads.iter().enumerate() {
         for (at, read) in reads {
-            check_root(source, *at, read, STEP_ROOTS);
             if read.path.first().is_none_or(|root| root != "steps") {
                 continue;
             }
@@ -220,113 +252,27 @@ fn check_reads(
     }
 }
 
-/// What a step does: exactly one of the keys that say so.
-fn task(
+/// The list for each item of which the step is carried out.
+fn each(
     source: &mut Source<'_>,
     fields: &mut Fields<'_>,
     path: &str,
-    reads: &mut Vec<(At, Read)>,
-) -> Option<Task> {
-    let (uses, emit) = (fields.take("uses"), fields.take("emit"));
-    let with = fields.take("with").map_or(Mapping::Object(Vec::new()), |node| {
-        let _ = source.map(node, &format!("{path}.with"));
-        source.mapping(node, reads)
-    });
-    match (uses, emit) {
-        (Some(uses), None) => {
-            let uses = action_ref(source, uses, path);
-            let connection = fields.take("connection");
-            let connection =
-                connection.and_then(|node| name(source, node, &format!("{path}.connection")));
-            refuse(source, fields, "key", "a step that calls an action");
-            Some(Task::Action(Act { uses: uses?, connection, with }))
-        }
-        (None, Some(emit)) => {
-            let event = emitted_type(source, emit, path);
-            let key = fields.take("key").and_then(|node| {
-                let template = source.template(node, &format!("{path}.key"))?;
-                reads.extend(source.places(node, template.reads()));
-                Some(template)
-            });
-            // Without its type it is still no action, so that nothing is said of one.
-            Some(Task::Emit(Emit { event: event.unwrap_or_default(), with, key }))
-        }
-        (Some(_), Some(emit)) => {
-            let detail = format!("`{path}` has both `uses` and `emit`, but a step does one thing");
-            let hint = "make two steps of it";
-            source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), emit.at);
-            let _ = (fields.take("connection"), fields.take("key"));
-            None
-        }
-        (None, None) => {
-            let detail = format!("`{path}` has neither `uses` nor `emit`, so it does nothing");
-            let hint = "write `uses: adapter/action` to call an action, or `emit: EVENT_TYPE` for \
-                        another event";
-            source.report(Problem::new(&problem::MISSING_KEY, detail).hint(hint), fields.at);
-            let _ = (fields.take("connection"), fields.take("key"));
-            None
-        }
-    }
-}
-
-/// A step that cannot be used keeps its place, so that those that read it are not found wrong as
-/// well. Its problem is noted; nobody will run it.
-fn nothing() -> Task {
-    let uses = ActionRef { adapter: String::new(), action: String::new(), version: None };
-    Task::Action(Act { uses, connection: None, with: Mapping::Object(Vec::new()) })
+    reads: &mut Reads,
+) -> Option<Each> {
+    let Some(node) = fields.take("each") else {
+        tasks::refuse(source, fields, "concurrency", "a step without `each`");
+        return None;
+    };
+    let list = reads.mapping(source, node, STEP_ROOTS);
+    let path = format!("{path}.concurrency");
+    let concurrency = fields
+        .take("concurrency")
+        .map_or(Some(1), |node| source.int(node, &path, 1, MAX_CONCURRENCY));
+    let concurrency = concurrency.and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
+    Some(Each { list, concurrency })
 }
 
 /// What calls nobody ends the same way every time.
 fn once(policy: RetryPolicy) -> RetryPolicy {
     RetryPolicy { attempts: 1, ..policy }
-}
-
-/// Reports a key that means nothing for this kind of step.
-fn refuse(source: &mut Source<'_>, fields: &mut Fields<'_>, key: &'static str, on: &str) {
-    fields.take(key);
-    if let Some((found, _)) = fields.all().find(|(found, _)| found.name == key) {
-        let detail = format!("`{}` means nothing on {on}", fields.path_of(key));
-        let problem = Problem::new(&problem::UNKNOWN_KEY, detail).hint("remove it");
-        source.report(problem, found.at);
-    }
-}
-
-fn emitted_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
-    let text = source.text(node, &format!("{path}.emit"))?;
-    let why = if text.contains("${{") {
-        Some("an event type is a constant".to_owned())
-    } else if text.contains('*') {
-        Some("an event type holds no `*`".to_owned())
-    } else {
-        crate::event::check_name("the event type", text).err()
-    };
-    let Some(why) = why else { return Some(text.to_owned()) };
-    let problem = Problem::new(&problem::BAD_VALUE, format!("`{path}.emit`: {why}"));
-    let hint = "write it out, for example `emit: INVOICE_SENT`";
-    source.report(problem.hint(hint), node.at);
-    None
-}
-
-fn action_ref(source: &mut Source<'_>, node: &Node, path: &str) -> Option<ActionRef> {
-    let text = source.text(node, &format!("{path}.uses"))?;
-    let parsed = text.split_once('/').and_then(|(adapter, rest)| {
-        let (action, version) = match rest.split_once('@') {
-            Some((action, version)) => (action, Some(version.parse::<u32>().ok()?)),
-            None => (rest, None),
-        };
-        let fits = |name: &str| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-        };
-        (fits(adapter) && fits(action)).then(|| ActionRef {
-            adapter: adapter.to_owned(),
-            action: action.to_owned(),
-            version,
-        })
-    });
-    if parsed.is_none() {
-        let detail = format!("`{path}.uses` is `{text}`, which names no action");
-        let hint = "write `adapter/action`, for example `slack/post_message`";
-        source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), node.at);
-    }
-    parsed
 }

@@ -3,6 +3,7 @@
 
 use super::Kind;
 use super::checked::*;
+use super::going::*;
 
 pub(super) const fn kind(
     code: &'static str,
@@ -464,5 +465,13 @@ pub static ALL: &[&Kind] = &[
     &STORE_LOCKED,
     &STORE_NEWER,
     &OWNERS_LOST,
+    &OWNER_LOST,
+    &RUN_TIMEOUT,
+    &BAD_LIST,
+    &BAD_WAIT,
+    &NOT_CALLABLE,
+    &CALLED_FAILED,
+    &CALLED_LATE,
+    &NOTHING_WAITS,
     &INTERNAL,
 ];

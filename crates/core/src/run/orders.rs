@@ -1,26 +1,68 @@
 //! What a person may want of a run, and what does not depend on its owner.
 
-use super::{Reason, Run, RunFailure, RunState, StepRun, StepState};
+use std::ops::Range;
+
+use super::{Reason, Run, RunFailure, RunState, Spot, StepRun, StepState, Word};
 use crate::id::KeyHash;
 use crate::journal::{Entry, Kind};
+use crate::json::Json;
 use crate::outcome::Failure;
 
 impl StepRun {
     /// A step that waits for another try will not get one any more.
     pub(super) fn give_up_waiting(&mut self) {
-        if self.state == StepState::Waiting {
+        if matches!(self.state, StepState::Waiting | StepState::Items) {
             self.state = StepState::Pending;
         }
         self.due_ms = None;
+    }
+
+    /// Whether it waits for something that may come, and has not come.
+    #[must_use]
+    pub fn parked(&self) -> bool {
+        let waits = matches!(self.state, StepState::Waiting | StepState::Running);
+        waits && self.until_ms.is_some()
+    }
+
+    /// Whether it waited for a time that has come.
+    pub(super) fn woken(&self, now_ms: i64) -> bool {
+        self.state == StepState::Waiting && self.due_ms.is_some_and(|due| due <= now_ms)
+    }
+
+    /// As before its first attempt, unless it is over. Its list stays: an item keeps its keys.
+    fn begin_again(&mut self) {
+        if !self.over() {
+            let mut items = std::mem::take(&mut self.items);
+            items.iter_mut().for_each(Self::begin_again);
+            *self = Self { generation: self.generation, items, ..Self::PENDING };
+        }
+    }
+
+    /// Has it look at once for what it waits for.
+    fn hurry(&mut self, now_ms: i64) {
+        if self.state == StepState::Waiting {
+            self.due_ms = Some(now_ms);
+        }
     }
 }
 
 impl Run {
     /// When the owner has to look again although nothing ended: the earliest retry that is due
-    /// while other steps are under way.
+    /// while other steps are under way, or the end of its time.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<i64> {
-        self.steps.iter().filter_map(|step| step.due_ms).min()
+        self.next_due_in(0..self.steps.len(), self.failure.is_none() && self.cancelling.is_none())
+    }
+
+    /// The same of some of its steps. A run without anything due has come to its end, whatever
+    /// time it has left.
+    pub(super) fn next_due_in(&self, steps: Range<usize>, bounded: bool) -> Option<i64> {
+        let dues = self.steps.get(steps)?.iter().flat_map(StepRun::dues).min();
+        let deadline = self.deadline_ms.filter(|_| bounded);
+        match dues {
+            Some(due) => Some(deadline.map_or(due, |deadline| deadline.min(due))),
+            None => deadline.filter(|_| self.steps.iter().any(StepRun::at_work)),
+        }
     }
 
     /// Ends the run by a person's word: one that has not ended, or a dead letter given up on.
@@ -52,24 +94,59 @@ impl Run {
         if unroutable {
             return None;
         }
-        let sleeping = self.state == RunState::Sleeping;
-        for step in &mut self.steps {
-            match step.state {
-                StepState::Done | StepState::Skipped => {}
-                StepState::Waiting if sleeping => step.due_ms = Some(now_ms),
-                // What sleeps beside them is decided already.
-                _ if sleeping => {}
-                _ => *step = StepRun { generation: step.generation, ..StepRun::PENDING },
-            }
-        }
-        if !sleeping {
+        if self.state == RunState::Sleeping {
+            // What else there is beside what waits is decided already.
+            self.steps.iter_mut().for_each(|step| step.each_mut(|step| step.hurry(now_ms)));
+        } else {
+            self.steps.iter_mut().for_each(StepRun::begin_again);
             self.state = RunState::Queued;
             self.failure = None;
+            self.cancelling = None;
+            self.deadline_ms = None;
             self.redrives += 1;
         }
         self.due_ms = Some(now_ms);
         self.finished_ms = None;
         Some((self, Self::acted(Kind::Redriven, actor, note, now_ms)))
+    }
+
+    /// Gives a sleeping run what one of its steps waits for; it goes on at once. `None` if the step
+    /// does not wait for anything that could be given to it.
+    #[must_use]
+    pub fn resume(
+        mut self,
+        id: &str,
+        spot: Spot,
+        output: Json,
+        by: &Word,
+        now_ms: i64,
+    ) -> Option<(Self, Entry)> {
+        if self.state != RunState::Sleeping || !self.at(spot).is_some_and(StepRun::parked) {
+            return None;
+        }
+        let entry = self.resumed(id, spot, output, by, now_ms)?;
+        self.due_ms = Some(now_ms);
+        Some((self, entry))
+    }
+
+    pub(super) fn resumed(
+        &mut self,
+        id: &str,
+        spot: Spot,
+        output: Json,
+        by: &Word,
+        now_ms: i64,
+    ) -> Option<Entry> {
+        let step = self.at_mut(spot)?;
+        step.state = StepState::Done;
+        step.due_ms = None;
+        step.attempts = step.attempts.max(1);
+        let mut entry = Self::acted(Kind::Done, &by.actor, by.note.as_deref(), now_ms);
+        entry.step = Some(id.to_owned());
+        entry.item = spot.item;
+        entry.attempt = Some(step.attempts);
+        entry.output = Some(output);
+        Some(entry)
     }
 
     /// Takes the run out. What stays behind has no name, key and steps, and is of no use until a
@@ -81,6 +158,7 @@ impl Run {
             key: String::new(),
             steps: Vec::new(),
             failure: None,
+            cancelling: None,
             ..*self
         };
         std::mem::replace(self, husk)
@@ -96,7 +174,8 @@ impl Run {
     /// The first failure stays the reason, if a step has failed before. A call that may not be
     /// repeated blindly stays visible as `unknown`, which is the reason then.
     pub fn give_up(&mut self, failure: Failure, now_ms: i64) -> Entry {
-        let unknown = self.steps.iter().any(|step| step.state == StepState::Intent);
+        let intent = |step: &StepRun| step.state == StepState::Intent;
+        let unknown = self.steps.iter().any(|step| intent(step) || step.items.iter().any(intent));
         let reason = if unknown { Reason::Unknown } else { Reason::Exhausted };
         let mut entry = Entry::new(Kind::Dead, now_ms);
         entry.failure = Some(failure.clone());
@@ -125,19 +204,24 @@ impl Run {
     /// Ends the run. A call that may not be repeated blindly stays visible as `unknown`.
     pub(super) fn end(&mut self, state: RunState, now_ms: i64) {
         for step in &mut self.steps {
-            step.give_up_waiting();
-            match step.state {
-                StepState::Running => step.state = StepState::Pending,
-                StepState::Intent => step.state = StepState::Unknown,
-                _ => {}
+            if step.items.iter().any(|item| item.state == StepState::Intent) {
+                step.state = StepState::Intent;
             }
+            step.each_mut(|step| {
+                step.give_up_waiting();
+                match step.state {
+                    StepState::Running => step.state = StepState::Pending,
+                    StepState::Intent => step.state = StepState::Unknown,
+                    _ => {}
+                }
+            });
         }
         self.state = state;
         self.due_ms = None;
         self.finished_ms = Some(now_ms);
     }
 
-    fn acted(kind: Kind, actor: &str, note: Option<&str>, now_ms: i64) -> Entry {
+    pub(super) fn acted(kind: Kind, actor: &str, note: Option<&str>, now_ms: i64) -> Entry {
         let mut entry = Entry::new(kind, now_ms);
         entry.actor = Some(actor.to_owned());
         entry.note = note.map(str::to_owned);

@@ -1,10 +1,10 @@
-//! Workflows that start each other in a circle by the events they emit. Conditions are taken for
-//! unknown: what may hold holds.
+//! Workflows that start each other in a circle by the events they emit, or by calling each other.
+//! Conditions are taken for unknown: what may hold holds.
 
 use std::collections::BTreeMap;
 
 use super::found::{Place, Reporter};
-use crate::definition::{Emit, Workflow};
+use crate::definition::{Step, Task, Workflow};
 use crate::graph;
 use crate::problem::{self, Problem};
 use crate::yaml::{Node, Source};
@@ -35,11 +35,11 @@ fn edges(workflows: &[Placed<'_>]) -> (Vec<Vec<usize>>, Steps) {
     let mut steps = BTreeMap::new();
     let unbounded = |index: &usize| workflows[*index].0.max_hops.is_none();
     for from in (0..workflows.len()).filter(unbounded) {
-        for (step, emit) in workflows[from].0.steps.iter().map(|step| step.emit()).enumerate() {
-            let Some(emit) = emit else { continue };
+        for (step, emitted) in workflows[from].0.steps.iter().map(Step::emitted).enumerate() {
+            let Some((event, source)) = emitted else { continue };
             for to in (0..workflows.len()).filter(unbounded) {
                 let triggers = &workflows[to].0.triggers;
-                if triggers.iter().any(|trigger| trigger.fits(&emit.event, Emit::SOURCE))
+                if triggers.iter().any(|trigger| trigger.fits(event, source))
                     && !starts[from].contains(&to)
                 {
                     starts[from].push(to);
@@ -56,24 +56,29 @@ fn tell(workflows: &[Placed<'_>], circle: &[usize], steps: &Steps) -> Option<Pro
     for (at, from) in circle.iter().enumerate() {
         let to = circle[(at + 1) % circle.len()];
         let workflow = workflows[*from].0;
-        let emit = workflow.steps[*steps.get(&(*from, to))?].emit()?;
-        path.push_str(&format!("{} -> {} -> ", workflow.name, emit.event));
+        let (event, _) = workflow.steps[*steps.get(&(*from, to))?].emitted()?;
+        path.push_str(&format!("{} -> {event} -> ", workflow.name));
     }
     let (first, last) = (*circle.first()?, *circle.last()?);
     path.push_str(&workflows[first].0.name);
-    let (workflow, root, text) = workflows[last];
+    let (workflow, root, file) = workflows[last];
     let index = *steps.get(&(last, first))?;
     let (list, place) = match index.checked_sub(workflow.main_steps) {
         Some(later) => ("on_failure", later),
         None => ("steps", index),
     };
     let step = &workflow.steps[index];
-    let place = Place::step(list, place, &step.id).below("emit");
+    let (key, text) = match &step.task {
+        Task::Call(call) => ("call", &call.workflow),
+        Task::Emit(emit) => ("emit", &emit.event),
+        _ => return None,
+    };
+    let place = Place::step(list, place, &step.id).below(key);
     let detail = format!("workflows start each other without end: {path}");
     let hint = "let one of them take another event or another `source`, or give it `max_hops: N` \
                 if the circle ends by itself";
-    let mut reporter = Reporter::new(Source::new(&workflow.file, text), root, None);
+    let mut reporter = Reporter::new(Source::new(&workflow.file, file), root, None);
     let problem = Problem::new(&problem::EMIT_CIRCLE, detail).hint(hint);
-    reporter.whole(problem, &place, step.emit()?.event.len());
+    reporter.whole(problem, &place, text.len());
     reporter.finish().problems.pop()
 }

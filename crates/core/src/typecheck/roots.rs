@@ -21,7 +21,16 @@ pub(super) fn of_trigger(trigger: &Trigger, contracts: &Contracts) -> Env {
         false => Type::texts([trigger.event.as_str()]),
     };
     let source = trigger.source.as_deref().map_or(Type::TEXT, |source| Type::texts([source]));
-    let event = Type::closed([
+    Env::new().with("event", of_event(data, kind, source))
+}
+
+/// An event of a type.
+pub(super) fn event(kind: &str, data: Type) -> Type {
+    of_event(data, Type::texts([kind]), Type::TEXT)
+}
+
+fn of_event(data: Type, kind: Type, source: Type) -> Type {
+    Type::closed([
         ("data", data),
         ("type", kind),
         ("source", source),
@@ -31,8 +40,7 @@ pub(super) fn of_trigger(trigger: &Trigger, contracts: &Contracts) -> Env {
         ("correlation_id", Type::TEXT),
         ("subject", Type::TEXT.or_null()),
         ("key", Type::TEXT.or_null()),
-    ]);
-    Env::new().with("event", event)
+    ])
 }
 
 /// What a step may read beside the event.

@@ -41,21 +41,37 @@ impl Attempt {
         let Some((data, key)) = self.input(&emit.with, "with", emit.key.as_ref())? else {
             return Ok(None);
         };
-        let hops = self.event.next_hops();
-        let most = self.known.workflow.max_hops.unwrap_or(self.inner.settings.max_hops);
-        if hops > most {
-            return Err(refused(too_many(&emit.event, most)));
-        }
         if let Some(key) = &key {
             check_name("the key", key)
                 .map_err(|why| refused(Failure::new(problem::BAD_VALUE.code, why)))?;
         }
+        let event = self.follows(Emit::SOURCE, &emit.event, data, key)?;
+        let id = event.id;
+        let output =
+            Json::from_serialize(&serde_json::json!({ "event": id })).map_err(|error| {
+                refused(Failure::new("internal", format!("the output is not JSON: {error}")))
+            })?;
+        Ok(Some((self.inner.routed(event), output)))
+    }
+
+    /// An event that follows from the run's.
+    pub(super) fn follows(
+        &self,
+        source: &str,
+        kind: &str,
+        data: Json,
+        key: Option<String>,
+    ) -> Result<Event, Outcome> {
+        let hops = self.event.next_hops();
+        let most = self.known.workflow.max_hops.unwrap_or(self.inner.settings.max_hops);
+        if hops > most {
+            return Err(refused(too_many(kind, most)));
+        }
         let now_ms = self.inner.clock.now_ms();
-        let id = self.inner.entropy.event_id(now_ms);
-        let event = Event {
-            id,
-            source: Emit::SOURCE.to_owned(),
-            kind: emit.event.clone(),
+        Ok(Event {
+            id: self.inner.entropy.event_id(now_ms),
+            source: source.to_owned(),
+            kind: kind.to_owned(),
             time_ms: now_ms,
             received_ms: now_ms,
             correlation: self.event.correlation.clone(),
@@ -63,12 +79,7 @@ impl Attempt {
             key,
             cause: Some(Cause { event: self.event.id, run: Some(self.run.id), hops }),
             data,
-        };
-        let output =
-            Json::from_serialize(&serde_json::json!({ "event": id })).map_err(|error| {
-                refused(Failure::new("internal", format!("the output is not JSON: {error}")))
-            })?;
-        Ok(Some((self.inner.routed(event), output)))
+        })
     }
 }
 

@@ -120,19 +120,42 @@ fn timestamp(call: &mut Call<'_, '_>, index: usize) -> Result<Timestamp, Stop> {
         return from_seconds(call, index);
     }
     let text = call.text(index)?;
-    if text.len() <= 64 {
-        if let Ok(timestamp) = text.parse::<Timestamp>() {
-            return Ok(timestamp);
-        }
-        let day = text.parse::<Date>().ok().filter(|_| text.len() <= 10);
-        if let Some(zoned) = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok()) {
-            return Ok(zoned.timestamp());
-        }
+    if let Some(timestamp) = read(&text) {
+        return Ok(timestamp);
     }
     let shown: String = text.chars().take(40).collect();
     let fault = call.fault(index, code::VALUE, format!("'{shown}' is not a date"));
     let hint = "a date is written 2026-01-31T12:00:00Z, with `Z` or an offset, or 2026-01-31";
     Err(fault.hint(hint).into())
+}
+
+/// A time in RFC 3339, or the start of a day in UTC.
+fn read(text: &str) -> Option<Timestamp> {
+    if text.len() > 64 {
+        return None;
+    }
+    let day = || {
+        let day = text.parse::<Date>().ok().filter(|_| text.len() <= 10)?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
+    text.parse::<Timestamp>().ok().or_else(day)
+}
+
+/// Milliseconds since 1970 of a date as expressions write it: RFC 3339, a day, or a number of
+/// seconds since 1970. `None` if the text is none of these.
+#[must_use]
+pub fn moment_ms(text: &str) -> Option<i64> {
+    let timestamp = match text.parse::<i64>() {
+        Ok(seconds) => Timestamp::from_second(seconds).ok(),
+        Err(_) => read(text),
+    };
+    Some(timestamp?.as_millisecond())
+}
+
+/// A number of milliseconds since 1970 as expressions show a date: RFC 3339 in UTC.
+#[must_use]
+pub fn moment_text(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |moment| moment.to_string())
 }
 
 fn from_seconds(call: &mut Call<'_, '_>, index: usize) -> Result<Timestamp, Stop> {

@@ -17,7 +17,7 @@ use super::writer::{Deliver, Overlay, Request, Unapplied};
 use super::{Shared, read};
 use crate::schedule::{Gate, Held, Waiting};
 use crate::{
-    Arrival, Command, Committed, Count, Counted, Error, Fence, Order, Ordered, Recorded, Transition,
+    Arrival, Committed, Count, Counted, Error, Fence, Order, Ordered, Recorded, Transition,
 };
 
 /// What applying a request came to.
@@ -211,16 +211,8 @@ impl Group<'_> {
             return Ok(Applied::Ordered(Ordered::Missing, false, None));
         };
         let before = loaded.run.state;
-        let note = order.note.as_deref();
-        let changed = match &order.command {
-            Command::Cancel => loaded.run.clone().cancel(&order.actor, note, order.now_ms),
-            Command::Redrive { .. } if self.is_held(order.run) => None,
-            Command::Redrive { definition } => {
-                let mut run = loaded.run.clone();
-                run.definition = definition.unwrap_or(run.definition);
-                run.redrive(&order.actor, note, order.now_ms)
-            }
-        };
+        let held = self.is_held(order.run);
+        let changed = order.carry_out(loaded.run.clone(), held);
         let Some((run, entry)) = changed else {
             return Ok(Applied::Ordered(Ordered::Refused(Box::new(loaded.run)), false, None));
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use postroom_core::event::Cause;
 use postroom_core::id::KeyHash;
-use postroom_core::run::{RunFailure, RunState, StepRun};
+use postroom_core::run::{RunFailure, RunState, StepRun, Word};
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Json, Run, RunId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,10 @@ pub(super) struct Body<'a> {
     failure: Option<RunFailure>,
     #[serde(default, skip_serializing_if = "is_zero")]
     redrives: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelling: Option<Box<Word>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -39,6 +43,8 @@ pub(super) fn body(run: &Run) -> Result<String, Error> {
         steps: run.steps.clone(),
         failure: run.failure.clone(),
         redrives: run.redrives,
+        deadline_ms: run.deadline_ms,
+        cancelling: run.cancelling.clone(),
     };
     serde_json::to_string(&body).map_err(|error| corrupt("run body", &error))
 }
@@ -82,6 +88,8 @@ pub(super) fn run(row: &Row<'_>) -> Result<(Run, Option<(KeyHash, u32)>), Error>
         steps: body.steps,
         failure: body.failure,
         redrives: body.redrives,
+        deadline_ms: body.deadline_ms,
+        cancelling: body.cancelling,
     };
     Ok((run, gate.map(KeyHash).zip(bound)))
 }

@@ -61,6 +61,8 @@ fn arrival(n: u64) -> Arrival {
         steps: Vec::new(),
         failure: None,
         redrives: 0,
+        deadline_ms: None,
+        cancelling: None,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["event"], &n.to_string())),

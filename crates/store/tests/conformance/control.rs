@@ -1,8 +1,8 @@
 //! `control`: a person's word, in every state a run can be in.
 
 use postroom_core::journal::Kind;
-use postroom_core::run::RunState;
-use postroom_core::{DefinitionHash, RunId};
+use postroom_core::run::{RunState, StepState};
+use postroom_core::{DefinitionHash, Json, RunId};
 use postroom_store::{Command, Committed, Lease, Ordered};
 
 use crate::Case;
@@ -56,6 +56,30 @@ pub const CASES: &[Case] = &[
         assert!(done(&w.cancel(id)));
         assert_eq!(w.commit(to(&lease, RunState::Running, w.now_ms)), Committed::Stale);
         assert!(w.claim(9).leases.is_empty());
+    }),
+    ("resume: a run that waits goes on at once with what it is given", |w| {
+        let id = asleep(w);
+        let Ordered::Done(run) = w.resume(id) else { panic!("refused") };
+        assert_eq!((run.due_ms, run.steps[0].state), (Some(w.now_ms), StepState::Done));
+        let entry = w.run(id).unwrap().2.pop().unwrap();
+        assert_eq!((entry.kind, entry.step.as_deref()), (Kind::Done, Some("pay")));
+        assert_eq!(
+            (entry.actor.as_deref(), entry.output),
+            (Some("ann"), Some(Json::parse("{\"ok\":true}".to_owned()).unwrap()))
+        );
+        let lease = w.claim_one();
+        assert_eq!((lease.run.id, lease.journal.len()), (id, 2));
+        // It waits no longer.
+        assert!(matches!(w.resume(id), Ordered::Refused(_)));
+    }),
+    ("resume: a run that somebody works on is not disturbed", |w| {
+        let id = asleep(w);
+        w.now_ms += 10_000;
+        let lease = w.claim_one();
+        assert!(matches!(w.resume(id), Ordered::Refused(_)));
+        assert_eq!(w.commit(to(&lease, RunState::Succeeded, w.now_ms)), Committed::Written);
+        assert!(matches!(w.resume(id), Ordered::Refused(_)));
+        assert_eq!(w.resume(RunId([3; 16])), Ordered::Missing);
     }),
     ("cancel: a dead letter is given up on", |w| {
         let id = dead(w);

@@ -348,8 +348,12 @@ impl Pair {
 
     fn some_order(&mut self) -> Order {
         let run = self.some_run();
-        let command = match self.dice.roll(3) {
+        let command = match self.dice.roll(4) {
             0 => Command::Cancel,
+            3 => {
+                let (step, output) = ("pay".to_owned(), postroom_core::Json::null());
+                Command::Resume { step, spot: postroom_core::run::Spot::step(0), output }
+            }
             1 => Command::Redrive { definition: None },
             _ => Command::Redrive { definition: Some(postroom_core::DefinitionHash([9; 16])) },
         };

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use postroom_core::definition::{Defaults, Stored};
 use postroom_core::id::KeyHash;
 use postroom_core::journal::Kind;
-use postroom_core::run::{Reason, RunFailure, RunState, StepRun, StepState};
+use postroom_core::run::{Reason, RunFailure, RunState, Spot, StepRun, StepState};
 use postroom_core::trigger::Start;
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Failure, Json, Run, RunId};
 use postroom_store::model::Model;
@@ -233,6 +233,11 @@ impl World {
         self.order(run, Command::Redrive { definition: None })
     }
 
+    pub fn resume(&self, run: RunId) -> Ordered {
+        let (step, output) = ("pay".to_owned(), Json::parse("{\"ok\":true}".to_owned()).unwrap());
+        self.order(run, Command::Resume { step, spot: Spot::step(0), output })
+    }
+
     pub fn reap(&self) -> u64 {
         self.wait(self.store().reap(self.now_ms))
     }
@@ -349,6 +354,8 @@ pub fn new_run(event: &Event, workflow: &str) -> Run {
         steps: Vec::new(),
         failure: None,
         redrives: 0,
+        deadline_ms: None,
+        cancelling: None,
     }
 }
 
@@ -360,7 +367,7 @@ pub fn nth(seq: u32, transition: Transition) -> Transition {
 /// A transition of a claimed run to a state, with one entry and no number yet.
 pub fn to(lease: &Lease, state: RunState, now_ms: i64) -> Transition {
     let mut run = lease.run.clone();
-    let step = |state| StepRun { state, attempts: 1, generation: 0, due_ms: None };
+    let step = |state| StepRun { state, attempts: 1, ..StepRun::PENDING };
     run.state = state;
     run.due_ms = None;
     run.finished_ms = state.ended().then_some(now_ms);
@@ -388,6 +395,7 @@ pub fn sleep(lease: &Lease, due_ms: i64, now_ms: i64) -> Transition {
     transition.run.due_ms = Some(due_ms);
     transition.run.steps[0].state = StepState::Waiting;
     transition.run.steps[0].due_ms = Some(due_ms);
+    transition.run.steps[0].until_ms = Some(due_ms);
     transition
 }
 

@@ -1,0 +1,323 @@
+//! Runs that wait for something from outside themselves: an event, a person, the end of another
+//! run. Which events are waited for is known beforehand, so that an event which may be one is
+//! written down together with a run of ours that gives it to those who wait.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use postroom_core::definition::{Approve, Await, Task};
+use postroom_core::run::{RunState, Spot, StepRun, StepState, Word};
+use postroom_core::trigger::{Start, call_of};
+use postroom_core::{Event, Failure, Json, Outcome, Run, RunId, Workflow, journal, parse, problem};
+use postroom_store::{Command, Error, Order, Ordered, RunFilter, Store};
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::owner::{Memory, Note};
+use crate::step::{Attempt, View, caller};
+use crate::{Engine, Inner};
+
+/// Runs looked up at once.
+const PAGE: usize = 200;
+
+/// How often, and how long after each other, a run that somebody works on is tried again.
+const TRIES: (u32, i64) = (40, 50);
+
+/// Who brings what a run waits for, in its journal.
+const ACTOR: &str = "postroom";
+
+/// Which workflows wait for which events, in any version that is kept.
+#[derive(Default)]
+pub(crate) struct Waits {
+    by_event: RwLock<HashMap<String, BTreeSet<String>>>,
+}
+
+impl Waits {
+    /// Reads the definitions that are kept.
+    pub async fn load(store: &dyn Store) -> Result<Self, Error> {
+        let waits = Self::default();
+        for (_, stored) in store.definitions(None).await? {
+            // Most do not wait; they need not be read now.
+            if stored.text.contains("wait") {
+                parse::workflow(&stored).iter().for_each(|workflow| waits.add(workflow));
+            }
+        }
+        Ok(waits)
+    }
+
+    /// Notes what a workflow waits for.
+    pub fn add(&self, workflow: &Workflow) {
+        for step in &workflow.steps {
+            if let Task::Await(wait) = &step.task {
+                let mut by_event = self.by_event.write();
+                let names = by_event.entry(wait.event.clone()).or_default();
+                names.insert(workflow.name.clone());
+            }
+        }
+    }
+
+    fn of(&self, event: &str) -> Vec<String> {
+        let by_event = self.by_event.read();
+        by_event.get(event).into_iter().flatten().cloned().collect()
+    }
+
+    /// The run that gives an event to those who may wait for it.
+    pub fn start(&self, wake: &Workflow, event: &Event) -> Option<Start> {
+        let waited = self.by_event.read().contains_key(&event.kind);
+        waited.then(|| call_of(wake, event))
+    }
+}
+
+/// What a step that waited for an event comes to.
+pub(crate) fn output(event: &Event) -> serde_json::Value {
+    json!({
+        "event": {
+            "id": event.id,
+            "type": event.kind,
+            "source": event.source,
+            "time_ms": event.time_ms,
+            "received_ms": event.received_ms,
+            "correlation_id": event.correlation,
+            "subject": event.subject,
+            "key": event.key,
+            "data": serde_json::from_str::<serde_json::Value>(event.data.text()).ok(),
+        },
+        "timedOut": false,
+    })
+}
+
+/// Whether an event is the one that a step waits for. One of which that cannot be told is not.
+pub(crate) fn fits(view: &View<'_>, spot: Spot, wait: &Await) -> bool {
+    let Some(condition) = &wait.condition else { return true };
+    match view.read(spot.step, |reader| reader.holds(condition, "wait.if")) {
+        Ok(fits) => fits,
+        Err(Outcome::Refused { failure }) => {
+            warn!(
+                run = %view.run.id,
+                event = view.arrived.map(|event| event.id.to_string()),
+                "cannot tell whether the event is waited for: {}",
+                failure.message
+            );
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// Gives the event of the attempt's run to every run that waits for it.
+pub(crate) async fn deliver(attempt: &Attempt) -> Result<Outcome, Error> {
+    let (inner, event) = (&attempt.inner, &*attempt.event);
+    let mut woken = Vec::new();
+    for workflow in inner.waits.of(&event.kind) {
+        for state in [RunState::Running, RunState::Sleeping] {
+            let (state, workflow) = (Some(state), Some(workflow.clone()));
+            let mut filter = RunFilter { state, workflow, limit: PAGE, ..RunFilter::default() };
+            loop {
+                let page = inner.store.runs(filter.clone()).await?;
+                for (run, _) in &page.rows {
+                    filter.before = Some(run.id);
+                    match give(inner, event, run).await? {
+                        Some(true) => woken.push(run.id),
+                        Some(false) => {}
+                        None => return Ok(busy(run)),
+                    }
+                }
+                if !page.more {
+                    break;
+                }
+            }
+        }
+    }
+    let output = Json::from_serialize(&json!({ "woken": woken }));
+    Ok(Outcome::Done { output: output.unwrap_or_else(|_| Json::null()) })
+}
+
+fn busy(run: &Run) -> Outcome {
+    let message = format!("run {} is at work and cannot take what it waits for yet", run.id);
+    Outcome::Retry { after_ms: Some(1_000), failure: Failure::new(problem::CONFLICT.code, message) }
+}
+
+/// Gives an event to a run if it waits for it; says whether it did, or nothing if it could not be
+/// given now.
+async fn give(inner: &Inner, event: &Event, run: &Run) -> Result<Option<bool>, Error> {
+    if run.event == event.id || !run.steps.iter().any(StepRun::parked) {
+        return Ok(Some(false));
+    }
+    let Ok(known) = inner.definitions.get(inner, run.definition).await? else {
+        return Ok(Some(false));
+    };
+    let Some((run, of_run, entries)) = inner.store.run(run.id).await? else {
+        return Ok(Some(false));
+    };
+    let workflow = &known.workflow;
+    let memory = Memory::of(workflow, entries);
+    for (index, step) in workflow.steps.iter().enumerate() {
+        let Task::Await(wait) = &step.task else { continue };
+        let spot = Spot::step(index);
+        if wait.event != event.kind || !run.at(spot).is_some_and(StepRun::parked) {
+            continue;
+        }
+        let view = View {
+            event: &of_run,
+            run: &run,
+            workflow,
+            outputs: &memory.outputs,
+            item: None,
+            arrived: Some(event),
+        };
+        if !fits(&view, spot, wait) {
+            continue;
+        }
+        let output = Json::from_serialize(&output(event)).unwrap_or_else(|_| Json::null());
+        let by = Word { actor: ACTOR.to_owned(), note: Some(event.id.to_string()) };
+        return Ok(match inner.resume(run.id, &step.id, spot, output, by).await? {
+            Ordered::Done(_) => Some(true),
+            Ordered::Refused(run) if run.at(spot).is_some_and(StepRun::parked) => None,
+            Ordered::Refused(_) | Ordered::Missing => Some(false),
+        });
+    }
+    Ok(Some(false))
+}
+
+impl Inner {
+    /// Gives a run what one of its steps waits for: through its owner if it has one here.
+    pub(crate) async fn resume(
+        &self,
+        run: RunId,
+        step: &str,
+        spot: Spot,
+        output: Json,
+        by: Word,
+    ) -> Result<Ordered, Error> {
+        let mut tries = 0;
+        loop {
+            let (told, answer) = tokio::sync::oneshot::channel();
+            let note = Note::Resume { spot, output: output.clone(), by: by.clone(), told };
+            if self.owned.tell(run, note).await
+                && let Ok(run) = answer.await
+            {
+                return Ok(Ordered::Done(Box::new(run)));
+            }
+            let (actor, note) = (by.actor.clone(), by.note.clone());
+            let command = Command::Resume { step: step.to_owned(), spot, output: output.clone() };
+            let order = Order { run, command, actor, note, now_ms: self.clock.now_ms() };
+            let ordered = self.store.control(order).await?;
+            tries += 1;
+            match &ordered {
+                // It waits, but somebody works on it.
+                Ordered::Refused(run)
+                    if run.at(spot).is_some_and(StepRun::parked) && tries < TRIES.0 =>
+                {
+                    self.clock.sleep_until(self.clock.now_ms() + TRIES.1).await;
+                }
+                _ => return Ok(ordered),
+            }
+        }
+    }
+
+    /// Tells the run that waits for this one what it came to. A hint: whoever waits looks by itself
+    /// from time to time.
+    pub(crate) async fn tell_caller(&self, run: &Run, event: &Event) {
+        if run.state != RunState::Succeeded {
+            return;
+        }
+        let Some((caller, label)) = caller(event) else { return };
+        let (step, item) = match label.strip_suffix(']').and_then(|label| label.split_once('[')) {
+            Some((step, item)) => (step, item.parse::<usize>().ok()),
+            None => (label, None),
+        };
+        let told = async {
+            let Some((waiting, _, _)) = self.store.run(caller).await? else { return Ok(()) };
+            let Ok(known) = self.definitions.get(self, waiting.definition).await? else {
+                return Ok(());
+            };
+            let Some(index) = known.workflow.step(step) else { return Ok(()) };
+            let waits = matches!(&known.workflow.steps[index].task, Task::Call(call) if call.waits);
+            let history = if waits { self.store.run(run.id).await? } else { None };
+            if let Some((_, _, entries)) = history {
+                let output = journal::output(&entries).unwrap_or_else(Json::null);
+                let by = Word { actor: ACTOR.to_owned(), note: Some(run.id.to_string()) };
+                let spot = Spot { step: index, item };
+                self.resume(caller, step, spot, output, by).await?;
+            }
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = told.await {
+            warn!(%caller, run = %run.id, %error, "cannot tell a run that another has ended");
+        }
+    }
+}
+
+/// Why a person's answer was not taken.
+#[derive(Debug)]
+pub enum Unasked {
+    /// There is no such run.
+    Missing,
+    /// The run asks nobody, or not at this step; or it was answered meanwhile.
+    Nothing(Box<Run>),
+}
+
+/// A person's answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// Whether it may go on.
+    pub approved: bool,
+    /// The step that asks, if there may be several.
+    pub step: Option<&'a str>,
+    /// Who answers.
+    pub actor: &'a str,
+    /// Why, in that person's words.
+    pub note: Option<&'a str>,
+}
+
+impl Engine {
+    /// Gives a run the answer of a person that one of its steps has asked.
+    ///
+    /// # Errors
+    /// The store's, if it cannot write.
+    pub async fn answer(
+        &self,
+        run: RunId,
+        answer: Answer<'_>,
+    ) -> Result<Result<Run, Unasked>, Error> {
+        let inner = &*self.inner;
+        let Some((found, _, _)) = inner.store.run(run).await? else {
+            return Ok(Err(Unasked::Missing));
+        };
+        let known = inner.definitions.get(inner, found.definition).await?;
+        let asked = known.ok().and_then(|known| asks(&known.workflow, &found, answer.step));
+        let Some((spot, step, goes_on)) = asked else {
+            return Ok(Err(Unasked::Nothing(Box::new(found))));
+        };
+        info!(%run, workflow = found.workflow, step, approved = answer.approved, "answered");
+        let ordered = if answer.approved || goes_on {
+            let output =
+                json!({ "approved": answer.approved, "by": answer.actor, "note": answer.note });
+            let output = Json::from_serialize(&output).unwrap_or_else(|_| Json::null());
+            let by = Word { actor: answer.actor.to_owned(), note: answer.note.map(str::to_owned) };
+            inner.resume(run, &step, spot, output, by).await?
+        } else {
+            let why = answer.note.map(|note| format!(": {note}")).unwrap_or_default();
+            let note = format!("rejected `{step}`{why}");
+            self.order(run, Command::Cancel, answer.actor, Some(&note)).await?
+        };
+        Ok(match ordered {
+            Ordered::Done(run) => Ok(*run),
+            Ordered::Refused(run) => Err(Unasked::Nothing(run)),
+            Ordered::Missing => Err(Unasked::Missing),
+        })
+    }
+}
+
+/// The first step of a run that asks a person, and whether the run goes on after a refusal.
+fn asks(workflow: &Arc<Workflow>, run: &Run, wanted: Option<&str>) -> Option<(Spot, String, bool)> {
+    let mut steps = workflow.steps.iter().enumerate();
+    steps.find_map(|(index, step)| {
+        let Task::Approve(Approve { goes_on, .. }) = &step.task else { return None };
+        let at = run.steps.get(index)?;
+        let asks = at.parked() && at.state == StepState::Waiting;
+        let wanted = wanted.is_none_or(|wanted| wanted == step.id);
+        (asks && wanted).then(|| (Spot::step(index), step.id.clone(), *goes_on))
+    })
+}
