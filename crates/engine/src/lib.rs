@@ -3,6 +3,7 @@
 //! [`Engine`] is built from parts (a store, a clock, secrets, a transport) and a checked
 //! [`Project`]. It names no backend, no provider, no configuration file and no HTTP server.
 
+mod approval;
 pub mod clock;
 mod dispatch;
 mod entropy;
@@ -36,6 +37,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use approval::{Answer, Asked, Unasked};
 pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
 pub use orders::{Bulk, BulkProgress, Selection};
@@ -45,7 +47,6 @@ pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
-pub use wake::{Answer, Unasked};
 
 /// Runs that may be claimed ahead of the workers, at least.
 const CLAIM_AHEAD: usize = 512;

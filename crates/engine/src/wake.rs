@@ -3,20 +3,19 @@
 //! written down together with a run of ours that gives it to those who wait.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use parking_lot::RwLock;
-use postroom_core::definition::{Approve, Await, Task};
-use postroom_core::run::{RunState, Spot, StepRun, StepState, Word};
+use postroom_core::definition::{Await, Task};
+use postroom_core::run::{RunState, Spot, StepRun, Word};
 use postroom_core::trigger::{Start, call_of};
 use postroom_core::{Event, Failure, Json, Outcome, Run, RunId, Workflow, journal, parse, problem};
 use postroom_store::{Command, Error, Order, Ordered, RunFilter, Store};
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::warn;
 
+use crate::Inner;
 use crate::owner::{Memory, Note};
 use crate::step::{Attempt, View, caller};
-use crate::{Engine, Inner};
 
 /// Runs looked up at once.
 const PAGE: usize = 200;
@@ -247,77 +246,4 @@ impl Inner {
             warn!(%caller, run = %run.id, %error, "cannot tell a run that another has ended");
         }
     }
-}
-
-/// Why a person's answer was not taken.
-#[derive(Debug)]
-pub enum Unasked {
-    /// There is no such run.
-    Missing,
-    /// The run asks nobody, or not at this step; or it was answered meanwhile.
-    Nothing(Box<Run>),
-}
-
-/// A person's answer.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    /// Whether it may go on.
-    pub approved: bool,
-    /// The step that asks, if there may be several.
-    pub step: Option<&'a str>,
-    /// Who answers.
-    pub actor: &'a str,
-    /// Why, in that person's words.
-    pub note: Option<&'a str>,
-}
-
-impl Engine {
-    /// Gives a run the answer of a person that one of its steps has asked.
-    ///
-    /// # Errors
-    /// The store's, if it cannot write.
-    pub async fn answer(
-        &self,
-        run: RunId,
-        answer: Answer<'_>,
-    ) -> Result<Result<Run, Unasked>, Error> {
-        let inner = &*self.inner;
-        let Some((found, _, _)) = inner.store.run(run).await? else {
-            return Ok(Err(Unasked::Missing));
-        };
-        let known = inner.definitions.get(inner, found.definition).await?;
-        let asked = known.ok().and_then(|known| asks(&known.workflow, &found, answer.step));
-        let Some((spot, step, goes_on)) = asked else {
-            return Ok(Err(Unasked::Nothing(Box::new(found))));
-        };
-        info!(%run, workflow = found.workflow, step, approved = answer.approved, "answered");
-        let ordered = if answer.approved || goes_on {
-            let output =
-                json!({ "approved": answer.approved, "by": answer.actor, "note": answer.note });
-            let output = Json::from_serialize(&output).unwrap_or_else(|_| Json::null());
-            let by = Word { actor: answer.actor.to_owned(), note: answer.note.map(str::to_owned) };
-            inner.resume(run, &step, spot, output, by).await?
-        } else {
-            let why = answer.note.map(|note| format!(": {note}")).unwrap_or_default();
-            let note = format!("rejected `{step}`{why}");
-            self.order(run, Command::Cancel, answer.actor, Some(&note)).await?
-        };
-        Ok(match ordered {
-            Ordered::Done(run) => Ok(*run),
-            Ordered::Refused(run) => Err(Unasked::Nothing(run)),
-            Ordered::Missing => Err(Unasked::Missing),
-        })
-    }
-}
-
-/// The first step of a run that asks a person, and whether the run goes on after a refusal.
-fn asks(workflow: &Arc<Workflow>, run: &Run, wanted: Option<&str>) -> Option<(Spot, String, bool)> {
-    let mut steps = workflow.steps.iter().enumerate();
-    steps.find_map(|(index, step)| {
-        let Task::Approve(Approve { goes_on, .. }) = &step.task else { return None };
-        let at = run.steps.get(index)?;
-        let asks = at.parked() && at.state == StepState::Waiting;
-        let wanted = wanted.is_none_or(|wanted| wanted == step.id);
-        (asks && wanted).then(|| (Spot::step(index), step.id.clone(), *goes_on))
-    })
 }

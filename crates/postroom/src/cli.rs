@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Look at runs and steer them
     #[command(subcommand)]
     Runs(Runs),
+    /// What runs ask people: look at it and answer
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Look at events and replay them
     #[command(subcommand)]
     Events(Events),
@@ -302,6 +305,34 @@ pub(crate) enum Runs {
         #[command(flatten)]
         word: Word,
     },
+}
+
+/// `approvals`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Approvals {
+    /// List the questions that wait for a person, newest first
+    List {
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Answer yes; the run goes on
+    Approve(Answer),
+    /// Answer no; the run ends as cancelled, unless its workflow says that it goes on
+    Reject(Answer),
+}
+
+/// `approvals approve` and `approvals reject`.
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The run
+    pub id: RunId,
+    /// The step that asks, if several do
+    #[arg(long, value_name = "STEP")]
+    pub step: Option<String>,
+    /// Who and why.
+    #[command(flatten)]
+    pub word: Word,
 }
 
 /// `events`.

@@ -30,6 +30,12 @@ steps:
     with: { url: \"http://127.0.0.1:1/\", method: POST, json: {} }
 ";
 
+const ASKING: &str = "\
+workflow: asking
+on: [{ event: ASK }]
+steps: [{ id: ok, approve: Sure? }]
+";
+
 #[test]
 fn the_document_of_the_template_is_the_committed_one() {
     let (_project, server) = Project::new(TEMPLATE).sandbox().start_kept();
@@ -81,7 +87,10 @@ fn send(server: &Server, event: &str, states: &[&str]) -> Value {
 #[test]
 fn every_route_answers_what_the_document_says() {
     let config = "connections: { here: { provider: http } }\n";
-    let (_project, server) = Project::new(config).workflow("own", WORKFLOW).start_kept();
+    let (_project, server) = Project::new(config)
+        .workflow("own", WORKFLOW)
+        .workflow("asking", ASKING)
+        .start_kept();
     let contract = Contract::of(&server);
     let operations = contract.operations();
     let mut asking = Asking { server: &server, contract, seen: BTreeSet::new() };
@@ -89,6 +98,7 @@ fn every_route_answers_what_the_document_says() {
     let dead = send(&server, "BAD", &["dead"]);
     let near = server.send("NEAR", &json!({ "wanted": false, "idempotencyKey": "k" }));
     let near = server.event(&near);
+    let asking_runs = [(); 2].map(|()| send(&server, "ASK", &["sleeping"]));
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     let events = [text(&good["event"]), text(&near["id"])];
     let runs = [text(&good["id"]), text(&dead["id"])];
@@ -127,6 +137,12 @@ fn every_route_answers_what_the_document_says() {
     assert!(asking.ask("GET", one, "", "").json()["next"].is_string());
     assert!(asking.ask("GET", "/api/v1/events?limit=1", "", "").json()["next"].is_string());
     orders(&mut asking, &events[0], &runs);
+    for (run, verb) in asking_runs.iter().zip(["approve", "reject"]) {
+        let path = format!("/api/v1/runs/{{id}}/{verb}");
+        let id = text(&run["id"]);
+        assert_eq!(asking.ask("POST", &path, &id, r#"{"actor": "ann"}"#).status, 200);
+        asking.ask("POST", &path, &id, "").problem(409, "run/nothing-waits");
+    }
     for (method, path) in operations {
         let answered = asking
             .seen

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::answer::Refusal;
 use crate::route::{Route, Token, get};
-use crate::{App, events, runs};
+use crate::{App, approvals, events, runs};
 
 /// Every route of the API.
 pub(crate) fn table() -> Vec<Route> {
@@ -28,7 +28,7 @@ pub(crate) fn table() -> Vec<Route> {
             .answers(200, "Stats", "As they are now.")
             .stored(),
     ];
-    let routes = [events::routes(), runs::routes(), own].into_iter().flatten();
+    let routes = [events::routes(), runs::routes(), approvals::routes(), own].into_iter().flatten();
     routes.map(|route| route.below("/api/v1").token(Token::Admin)).collect()
 }
 

@@ -138,6 +138,18 @@ pub(crate) struct Wish {
     pub version: Option<Version>,
 }
 
+/// The body of a person's answer.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AnswerWish {
+    /// Why, in the person's words.
+    pub note: Option<String>,
+    /// Who, if the caller knows better than "api".
+    pub actor: Option<String>,
+    /// The step that asks.
+    pub step: Option<String>,
+}
+
 /// The body of an order about all dead letters of a selection.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]

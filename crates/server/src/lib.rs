@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod approvals;
 mod auth;
 mod events;
 mod extract;

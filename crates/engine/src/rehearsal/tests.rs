@@ -10,6 +10,8 @@ use postroom_store::model::Model;
 
 use super::*;
 
+mod flow;
+
 const NOON_MS: i64 = 1_793_707_200_000;
 
 fn project(text: &str) -> Project {

@@ -1,6 +1,7 @@
 //! What each command does: one file a family, dispatched here. A command asks the API or the
 //! owner of a file, and hands what it learned to the output.
 
+mod approvals;
 mod bulk;
 mod capture;
 mod dlq;
@@ -54,6 +55,9 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Plan(args) => plan::run(args, &options, output),
         Command::Send(args) => send::run(args, global, output).await,
         Command::Runs(command) => runs::run(command, &Reach::find(global).await?, output).await,
+        Command::Approvals(command) => {
+            approvals::run(command, &Reach::find(global).await?, output).await
+        }
         Command::Events(command) => events::run(command, &Reach::find(global).await?, output).await,
         Command::Dlq(command) => dlq::run(command, global, output).await,
         Command::Test(args) => test::run(args, &options, output),

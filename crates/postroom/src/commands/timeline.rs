@@ -2,6 +2,7 @@
 //! do next.
 
 use comfy_table::Cell;
+use postroom_core::journal::Kind;
 use postroom_core::run::{Run, RunState};
 use postroom_core::{Entry, Json};
 use serde::Deserialize;
@@ -40,6 +41,15 @@ pub(super) fn run(body: &[u8], output: &Output) -> Result<String, Failed> {
     if let Some(result) = &beside.output {
         section(&mut text, "output", &output::indented(result.text()));
     }
+    if run.state == RunState::Sleeping && asks(&beside.journal) {
+        let id = run.id;
+        let next = format!(
+            "answer with `postroom approvals approve {id}` or `postroom approvals reject {id}`"
+        );
+        text.push('\n');
+        text.push_str(&output::hint(&next));
+        text.push('\n');
+    }
     if run.state == RunState::Dead {
         let id = run.id;
         let next = format!(
@@ -51,6 +61,15 @@ pub(super) fn run(body: &[u8], output: &Output) -> Result<String, Failed> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// Whether a question was asked and not answered.
+fn asks(journal: &[Entry]) -> bool {
+    let open = |(place, asked): (usize, &Entry)| {
+        let answered = |entry: &Entry| entry.step == asked.step && matches!(entry.kind, Kind::Done);
+        asked.ask.is_some() && !journal[place..].iter().any(answered)
+    };
+    journal.iter().enumerate().any(open)
 }
 
 fn section(text: &mut String, name: &str, body: &str) {
@@ -92,12 +111,18 @@ fn row(entry: &Entry, output: &Output) -> Vec<Cell> {
     let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("?");
     vec![
         cell(output.moment.exact(entry.at_ms)),
-        cell(entry.step.as_deref().unwrap_or_default()),
+        cell(label(entry)),
         cell(entry.attempt.map(|attempt| attempt.to_string()).unwrap_or_default()),
         state(kind),
         cell(entry.took_ms.map(span).unwrap_or_default()),
         Cell::new(detail(entry, output)),
     ]
+}
+
+/// The step an entry is about, and which item of its list.
+fn label(entry: &Entry) -> String {
+    let step = entry.step.as_deref().unwrap_or_default();
+    entry.item.map_or_else(|| step.to_owned(), |item| format!("{step}[{item}]"))
 }
 
 /// What else an entry says, a line each.
@@ -115,9 +140,12 @@ fn detail(entry: &Entry, output: &Output) -> String {
         lines.push(format!("{}: {}{status}", failure.code, failure.message));
         lines.extend(failure.hint.as_ref().map(|hint| format!("hint: {hint}")));
     }
+    lines.extend(entry.ask.clone());
+    lines.extend(entry.child.map(|run| format!("for {run}")));
     lines.extend(entry.due_ms.map(|at_ms| {
+        let again = if entry.kind == Kind::Waits { "at the latest" } else { "again" };
         let wait = u64::try_from(at_ms - entry.at_ms).map_or_else(|_| "0 ms".to_owned(), span);
-        format!("again after {wait}, at {}", output.moment.exact(at_ms))
+        format!("{again} after {wait}, at {}", output.moment.exact(at_ms))
     }));
     if let Some(actor) = &entry.actor {
         let note = entry.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();

@@ -1,0 +1,167 @@
+//! What runs ask people, and what people answer.
+
+use postroom_core::definition::{Approve, Task};
+use postroom_core::journal::Kind;
+use postroom_core::run::{RunState, Spot, StepState, Word};
+use postroom_core::{Json, Run, RunId, Workflow};
+use postroom_store::{Command, Error, Ordered, RunFilter};
+use serde_json::json;
+use tracing::info;
+
+use crate::Engine;
+
+/// Sleeping runs looked at for one page of questions.
+const LOOKED_AT: usize = 2_000;
+
+/// Runs looked up at once.
+const PAGE: usize = 200;
+
+/// A question that waits for a person.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The run that asks.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: String,
+    /// The step that asks.
+    pub step: String,
+    /// The question.
+    pub ask: String,
+    /// When it was asked, in milliseconds since 1970.
+    pub asked_ms: i64,
+    /// Until when it may be answered, in milliseconds since 1970.
+    pub until_ms: i64,
+    /// What silence means.
+    pub silence_approves: bool,
+}
+
+/// Why a person's answer was not taken.
+#[derive(Debug)]
+pub enum Unasked {
+    /// There is no such run.
+    Missing,
+    /// The run asks nobody, or not at this step; or it was answered meanwhile.
+    Nothing(Box<Run>),
+}
+
+/// A person's answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// Whether it may go on.
+    pub approved: bool,
+    /// The step that asks, if there may be several.
+    pub step: Option<&'a str>,
+    /// Who answers.
+    pub actor: &'a str,
+    /// Why, in that person's words.
+    pub note: Option<&'a str>,
+}
+
+impl Engine {
+    /// Questions that wait for a person, newest run first, and where to go on. A page may be short
+    /// and still not be the last, because only so many runs are looked at.
+    ///
+    /// # Errors
+    /// The store's, if it cannot be read.
+    pub async fn asked(
+        &self,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<(Vec<Asked>, Option<RunId>), Error> {
+        let state = Some(RunState::Sleeping);
+        let mut filter = RunFilter { state, before, limit: PAGE, ..RunFilter::default() };
+        let (mut found, mut looked) = (Vec::new(), 0);
+        loop {
+            let page = self.inner.store.runs(filter.clone()).await?;
+            for (run, _) in page.rows {
+                filter.before = Some(run.id);
+                looked += 1;
+                found.extend(self.question(&run).await?);
+                if found.len() >= limit || looked >= LOOKED_AT {
+                    return Ok((found, filter.before));
+                }
+            }
+            if !page.more {
+                return Ok((found, None));
+            }
+        }
+    }
+
+    async fn question(&self, run: &Run) -> Result<Option<Asked>, Error> {
+        if !run.steps.iter().any(|step| step.parked()) {
+            return Ok(None);
+        }
+        let known = self.inner.definitions.get(&self.inner, run.definition).await?;
+        let Some((spot, step, approve)) =
+            known.as_ref().ok().and_then(|known| asks(&known.workflow, run, None))
+        else {
+            return Ok(None);
+        };
+        let Some((_, _, journal)) = self.inner.store.run(run.id).await? else { return Ok(None) };
+        let mut entries = journal.into_iter().rev();
+        let asked =
+            entries.find(|entry| entry.kind == Kind::Waits && entry.step.as_deref() == Some(step));
+        Ok(asked.map(|entry| Asked {
+            run: run.id,
+            workflow: run.workflow.clone(),
+            step: step.to_owned(),
+            ask: entry.ask.unwrap_or_default(),
+            asked_ms: entry.at_ms,
+            until_ms: run.at(spot).and_then(|at| at.until_ms).unwrap_or_default(),
+            silence_approves: approve.silence_approves,
+        }))
+    }
+
+    /// Gives a run the answer of a person that one of its steps has asked.
+    ///
+    /// # Errors
+    /// The store's, if it cannot write.
+    pub async fn answer(
+        &self,
+        run: RunId,
+        answer: Answer<'_>,
+    ) -> Result<Result<Run, Unasked>, Error> {
+        let inner = &*self.inner;
+        let Some((found, _, _)) = inner.store.run(run).await? else {
+            return Ok(Err(Unasked::Missing));
+        };
+        let known = inner.definitions.get(inner, found.definition).await?;
+        let asked = known.as_ref().ok().and_then(|k| asks(&k.workflow, &found, answer.step));
+        let Some((spot, step, approve)) = asked else {
+            return Ok(Err(Unasked::Nothing(Box::new(found))));
+        };
+        info!(%run, workflow = found.workflow, step, approved = answer.approved, "answered");
+        let ordered = if answer.approved || approve.goes_on {
+            let output =
+                json!({ "approved": answer.approved, "by": answer.actor, "note": answer.note });
+            let output = Json::from_serialize(&output).unwrap_or_else(|_| Json::null());
+            let by = Word { actor: answer.actor.to_owned(), note: answer.note.map(str::to_owned) };
+            inner.resume(run, step, spot, output, by).await?
+        } else {
+            let why = answer.note.map(|note| format!(": {note}")).unwrap_or_default();
+            let note = format!("rejected `{step}`{why}");
+            self.order(run, Command::Cancel, answer.actor, Some(&note)).await?
+        };
+        Ok(match ordered {
+            Ordered::Done(run) => Ok(*run),
+            Ordered::Refused(run) => Err(Unasked::Nothing(run)),
+            Ordered::Missing => Err(Unasked::Missing),
+        })
+    }
+}
+
+/// The first step of a run that asks a person, or the one that is meant.
+fn asks<'a>(
+    workflow: &'a Workflow,
+    run: &Run,
+    wanted: Option<&str>,
+) -> Option<(Spot, &'a str, &'a Approve)> {
+    let mut steps = workflow.steps.iter().enumerate();
+    steps.find_map(|(index, step)| {
+        let Task::Approve(approve) = &step.task else { return None };
+        let at = run.steps.get(index)?;
+        let asks = at.parked() && at.state == StepState::Waiting;
+        let wanted = wanted.is_none_or(|wanted| wanted == step.id);
+        (asks && wanted).then_some((Spot::step(index), step.id.as_str(), approve))
+    })
+}
