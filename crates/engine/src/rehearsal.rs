@@ -6,6 +6,7 @@
 //! Runs are played one after the other; one that sleeps is taken up again when its time has come.
 
 mod clock;
+mod people;
 mod recorder;
 mod script;
 
@@ -19,11 +20,12 @@ use tokio::sync::Semaphore;
 
 use crate::project::Settings;
 use crate::secrets::{Secret, Secrets};
-use crate::{Arriving, Bell, Engine, Inner, Parts, Project, owner};
+use crate::{Arriving, Bell, Engine, Parts, Project, owner};
 
 use clock::{Idle, Jumping};
+use people::People;
 pub use recorder::{Made, Origin};
-pub use script::{Answer, Cue, Gives, Like, Line, Script};
+pub use script::{Answer, Cue, Gives, Later, Like, Line, Said, Script};
 
 /// The most runs whose end is told.
 const RUNS: usize = 10_000;
@@ -105,6 +107,9 @@ async fn play(
     id: Option<EventId>,
     clock: Arc<Jumping>,
 ) -> Result<Rehearsed, Error> {
+    let people = People::of(&stage.script);
+    let mut later = stage.script.later.clone();
+    later.sort_by_key(|later| later.after_ms);
     let recorder = Arc::new(recorder::Recorder::new(stage.script, Arc::clone(&clock)));
     let parts = Parts {
         store: stage.store,
@@ -124,7 +129,17 @@ async fn play(
         arrival.starts.retain(|start| start.run.workflow == *only);
     }
     inner.store.record(vec![arrival]).await?;
-    work(inner).await?;
+    for Later { after_ms, event } in later {
+        let at_ms = stage.now_ms.saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
+        work(&engine, &people, Some(at_ms)).await?;
+        let mut arrival = inner.routed(inner.named(event, None).map_err(Error::Event)?);
+        if let Some(only) = &stage.only {
+            let wanted = |name: &str| name == only || name == Workflow::WAKE;
+            arrival.starts.retain(|start| wanted(&start.run.workflow));
+        }
+        inner.store.record(vec![arrival]).await?;
+    }
+    work(&engine, &people, None).await?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
     let workflows = &engine.project().workflows;
     let mut runs = Vec::new();
@@ -140,8 +155,13 @@ async fn play(
     Ok(Rehearsed { event, verdicts, runs, requests: recorder.take() })
 }
 
-/// Works on what is due, one run at a time, until nothing is due any more.
-async fn work(inner: &Arc<Inner>) -> Result<(), postroom_store::Error> {
+/// Works on what is due, one run at a time, until nothing is due any more, or up to a time.
+async fn work(
+    engine: &Engine,
+    people: &People,
+    until_ms: Option<i64>,
+) -> Result<(), postroom_store::Error> {
+    let inner = &engine.inner;
     loop {
         let room = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
         let (Ok(ahead), Ok(slot)) = (room(&inner.ahead).await, room(&inner.slots).await) else {
@@ -149,13 +169,23 @@ async fn work(inner: &Arc<Inner>) -> Result<(), postroom_store::Error> {
         };
         let now_ms = inner.clock.now_ms();
         let mut claimed = inner.store.claim(1, inner.settings.lease_ms, now_ms).await?;
-        match (claimed.leases.pop(), claimed.next_due_ms) {
-            (Some(lease), _) => {
-                let place = owner::Place { ahead, slot };
-                Box::pin(owner::fetch(Arc::clone(inner), lease, place)).await;
+        if let Some(lease) = claimed.leases.pop() {
+            let place = owner::Place { ahead, slot };
+            Box::pin(owner::fetch(Arc::clone(inner), lease, place)).await;
+            continue;
+        }
+        if people.answer(engine).await? {
+            continue;
+        }
+        match (claimed.next_due_ms, until_ms) {
+            (Some(due_ms), until_ms) if until_ms.is_none_or(|until_ms| due_ms <= until_ms) => {
+                inner.clock.sleep_until(due_ms).await;
             }
-            (None, Some(due_ms)) => inner.clock.sleep_until(due_ms).await,
-            (None, None) => return Ok(()),
+            (_, Some(until_ms)) => {
+                inner.clock.sleep_until(until_ms).await;
+                return Ok(());
+            }
+            (_, None) => return Ok(()),
         }
     }
 }

@@ -124,6 +124,12 @@ fn document(
     let only = fields.take("workflow").and_then(|node| workflow(source, node, project));
     let event = fields.need(source, "event").and_then(|node| Staged::of_node(source, node));
     let script = fields.take("answers").map(|node| answers::read(source, node, project));
+    let mut script = script.unwrap_or_default();
+    if let Some(node) = fields.take("later") {
+        for (nth, node) in source.list(node, "later").unwrap_or_default().iter().enumerate() {
+            script.later.extend(Staged::later(source, node, &format!("later[{nth}]")));
+        }
+    }
     let expect = fields.take("expect").and_then(|node| expect::read(source, node));
     let line = root.at.line as usize;
     fields.finish(source);
@@ -144,7 +150,7 @@ fn document(
         now_ms: now_ms?,
         only,
         event: event?,
-        script: script.unwrap_or_default(),
+        script,
         expect,
         expected_at: 0..0,
     };

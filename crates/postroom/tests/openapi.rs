@@ -87,10 +87,8 @@ fn send(server: &Server, event: &str, states: &[&str]) -> Value {
 #[test]
 fn every_route_answers_what_the_document_says() {
     let config = "connections: { here: { provider: http } }\n";
-    let (_project, server) = Project::new(config)
-        .workflow("own", WORKFLOW)
-        .workflow("asking", ASKING)
-        .start_kept();
+    let (_project, server) =
+        Project::new(config).workflow("own", WORKFLOW).workflow("asking", ASKING).start_kept();
     let contract = Contract::of(&server);
     let operations = contract.operations();
     let mut asking = Asking { server: &server, contract, seen: BTreeSet::new() };

@@ -7,6 +7,7 @@ use postroom_adapters::{HttpResponse, Lost};
 use postroom_core::Json;
 
 use super::recorder::Made;
+use crate::Arriving;
 
 /// The answers of a rehearsal.
 #[derive(Clone, Default)]
@@ -15,6 +16,34 @@ pub struct Script {
     pub lines: Vec<Line>,
     /// What steps come to once their calls are done, whatever those came to.
     pub outputs: Vec<(Cue, Json)>,
+    /// Events that come in after the first.
+    pub later: Vec<Later>,
+    /// What people answer.
+    pub people: Vec<Said>,
+    /// Whoever is asked and has no answer above approves, instead of being silent.
+    pub approve: bool,
+}
+
+/// An event that comes in after the first.
+#[derive(Clone, Debug)]
+pub struct Later {
+    /// How long after it, in milliseconds.
+    pub after_ms: u64,
+    /// The event.
+    pub event: Arriving,
+}
+
+/// What a person answers to a step that asks.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The step.
+    pub cue: Cue,
+    /// Yes or no.
+    pub approved: bool,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub note: Option<String>,
 }
 
 /// A step, in one workflow or in any that has it.
@@ -27,7 +56,7 @@ pub struct Cue {
 }
 
 impl Cue {
-    fn fits(&self, workflow: &str, step: &str) -> bool {
+    pub(super) fn fits(&self, workflow: &str, step: &str) -> bool {
         self.step == step && self.workflow.as_deref().is_none_or(|wanted| wanted == workflow)
     }
 }

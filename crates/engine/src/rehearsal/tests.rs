@@ -77,7 +77,7 @@ steps:
 fn the_same_rehearsal_comes_out_the_same() {
     let script = || {
         let lines = vec![line("right", &[status(500), Gives::Lost(Lost::TimedOut), status(429)])];
-        Script { lines, outputs: Vec::new() }
+        Script { lines, ..Script::default() }
     };
     let first = played(FORK, script());
     let again = played(FORK, script());
@@ -116,6 +116,7 @@ fn scripts_replace_answers_results_and_outputs() {
     let mut script = Script {
         lines: vec![line("left", &[Gives::Result(json(r#"{"channel":"C","ts":"1"}"#))])],
         outputs: vec![(cue, json(r#"{"stripeCustomerId":"cus_mine"}"#))],
+        ..Script::default()
     };
     let only = |made: &Made| made.request.body.ends_with(b"cus_mine\"}");
     let answer = Answer { gives: status(404), times: None, to: Some(Arc::new(only)) };

@@ -35,7 +35,7 @@ steps:
 
 #[test]
 fn a_list_is_gone_through_in_order_with_retries_of_its_own() {
-    let script = Script { lines: vec![line("post", &[status(500)])], outputs: Vec::new() };
+    let script = Script { lines: vec![line("post", &[status(500)])], ..Script::default() };
     let rehearsed = played(EACH, Script::default());
     let played_run = run(&rehearsed, "each");
     assert_eq!(played_run.run.state, RunState::Succeeded, "{:?}", played_run.run.failure);
@@ -216,4 +216,58 @@ on_failure:
     assert_eq!(took_ms(played), 2 * 3_600_000);
     let told = played.journal.iter().any(|entry| entry.step.as_deref() == Some("tell"));
     assert!(told, "the steps of on_failure run");
+}
+
+fn arriving(kind: &str, data: &str) -> Arriving {
+    Arriving {
+        source: "ingest".to_owned(),
+        kind: kind.to_owned(),
+        data: Json::parse(data.to_owned()).expect("JSON"),
+        key: None,
+        correlation: None,
+        subject: None,
+        time_ms: None,
+    }
+}
+
+fn said(step: &str, approved: bool) -> Said {
+    let cue = Cue { workflow: None, step: step.to_owned() };
+    Said { cue, approved, by: "ann".to_owned(), note: Some("why".to_owned()) }
+}
+
+#[test]
+fn events_come_later_and_people_answer() {
+    let text = "
+workflow: w
+on: [{event: A}]
+steps:
+  - { id: paid, wait: { event: PAID, if: arrived.data.n == event.data.n, timeout: 3d } }
+  - { id: ok, approve: 'Ship ${{ steps.paid.output.event.data.n }}?' }
+  - { id: more, wait: { event: PAID, timeout: 1d } }
+  - { id: end, uses: local/echo, with: { by: \"${{ steps.ok.output.by }}\",
+      late: \"${{ steps.more.output.timedOut }}\" } }
+";
+    let later = |hours: u64, n: u64| Later {
+        after_ms: hours * 3_600_000,
+        event: arriving("PAID", &format!("{{\"n\":{n}}}")),
+    };
+    let script = |approved| Script {
+        later: vec![later(30, 1), later(10, 2)],
+        people: vec![said("ok", approved)],
+        ..Script::default()
+    };
+    let rehearsed = played(text, script(true));
+    let fine = run(&rehearsed, "w");
+    assert_eq!(fine.run.state, RunState::Succeeded, "{:?}", fine.run.failure);
+    // The event that the first step has had is not had again; the other one came before.
+    assert_eq!(output(fine), r#"{"by":"ann","late":false}"#);
+    assert_eq!(took_ms(fine), 30 * 3_600_000);
+    let rehearsed = played(text, script(false));
+    let refused = run(&rehearsed, "w");
+    assert_eq!(refused.run.state, RunState::Cancelled);
+    let last = refused.journal.last().expect("an entry");
+    assert_eq!(last.note.as_deref(), Some("rejected `ok`: why"));
+    let assumed = Script { approve: true, later: vec![later(1, 1)], ..Script::default() };
+    let rehearsed = played(text, assumed);
+    assert_eq!(output(run(&rehearsed, "w")), r#"{"by":"assumed","late":true}"#);
 }
