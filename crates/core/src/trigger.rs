@@ -226,15 +226,9 @@ fn start(workflow: &Workflow, event: &Event, limits: Limits) -> Start {
         }
         None => None,
     };
-    let mut run = new_run(workflow, event);
-    if let Some(key) = dedupe.clone().or_else(|| event_key(event)) {
-        run.key = key;
-    }
-    Start {
-        run,
-        dedupe: dedupe.map(|key| KeyHash::of(&["run", &workflow.name], &key)),
-        concurrency,
-    }
+    let hash = dedupe.as_ref().map(|key| KeyHash::of(&["run", &workflow.name], key));
+    let run = new_run(workflow, event, dedupe.or_else(|| event_key(event)));
+    Start { run, dedupe: hash, concurrency }
 }
 
 /// The event's key with what it is unique within: the same key in an event of another type or
@@ -245,17 +239,18 @@ fn event_key(event: &Event) -> Option<String> {
         let hash = KeyHash::of(&["event", &event.source, &event.kind], key);
         return Some(hash.0.iter().map(|byte| format!("{byte:02x}")).collect());
     }
-    Some(format!("{}/{}/{key}", event.source, event.kind))
+    Some([&event.source, "/", &event.kind, "/", key].concat())
 }
 
-fn new_run(workflow: &Workflow, event: &Event) -> Run {
+/// A run that is to begin at once. Without a key of its own it goes by its id.
+fn new_run(workflow: &Workflow, event: &Event, key: Option<String>) -> Run {
     let id = RunId::derive(event.id, &workflow.name);
     Run {
         id,
         event: event.id,
         workflow: workflow.name.clone(),
         definition: workflow.hash,
-        key: id.to_string(),
+        key: key.unwrap_or_else(|| id.to_string()),
         state: RunState::Queued,
         created_ms: event.received_ms,
         due_ms: Some(event.received_ms),
@@ -269,7 +264,7 @@ fn new_run(workflow: &Workflow, event: &Event) -> Run {
 }
 
 fn stillborn(workflow: &Workflow, event: &Event, what: &str, fault: &Fault) -> Start {
-    let mut run = new_run(workflow, event);
+    let mut run = new_run(workflow, event, None);
     let mut failure = Failure::new(
         fault.code,
         format!(
