@@ -172,16 +172,19 @@ pub(super) fn write(line: &Line<'_>, frame: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The lines of a frame's payload, in order.
-pub(super) fn read(mut payload: &[u8]) -> Result<Vec<Line<'_>>, Error> {
-    let mut lines = Vec::new();
+/// Hands out the lines of a frame's payload, in order. They are looked at one by one, because a
+/// list of them would be copied as it grows.
+pub(super) fn each<'a>(
+    mut payload: &'a [u8],
+    mut take: impl FnMut(Line<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
     while !payload.is_empty() {
         let (line, rest) =
             postcard::take_from_bytes(payload).map_err(|error| corrupt("log line", &error))?;
-        lines.push(line);
+        take(line)?;
         payload = rest;
     }
-    Ok(lines)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -254,8 +257,15 @@ mod tests {
             "04016e010a".to_owned(),
         ];
         assert_eq!(hex, expected.concat());
-        let back = read(&frame).unwrap();
-        assert_eq!(format!("{back:?}"), format!("{lines:?}"));
+        let read = |frame: &[u8]| {
+            let mut back = Vec::new();
+            each(frame, |line| {
+                back.push(format!("{line:?}"));
+                Ok(())
+            })
+            .map(|()| back)
+        };
+        assert_eq!(read(&frame).unwrap(), lines.map(|line| format!("{line:?}")));
         assert!(read(&frame[..frame.len() - 1]).is_err());
     }
 }

@@ -184,9 +184,7 @@ pub(super) fn write(connection: &mut Connection, frames: &[Frame]) -> Result<[i6
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let mut batch = Batch::new(&transaction)?;
     for (_, payload) in frames {
-        for line in lines::read(payload)? {
-            batch.apply(line)?;
-        }
+        lines::each(payload, |line| batch.apply(line))?;
     }
     let changes = batch.finish()?;
     add_tally(&transaction, &changes)?;
