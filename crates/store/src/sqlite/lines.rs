@@ -80,6 +80,7 @@ pub(super) struct StartLine<'a> {
     pub due_ms: Option<i64>,
     pub finished_ms: Option<i64>,
     pub gate: Option<(Name, u32)>,
+    #[serde(borrow)]
     pub body: Cow<'a, str>,
     pub dedupe: Option<Key>,
 }
@@ -94,10 +95,16 @@ pub(super) struct MoveLine<'a> {
     pub definition: Name,
     pub due_ms: Option<i64>,
     pub finished_ms: Option<i64>,
+    #[serde(borrow)]
     pub body: Cow<'a, str>,
     /// The number of the journal row, and its entries as JSON.
-    pub journal: Option<(u32, Cow<'a, str>)>,
+    #[serde(borrow)]
+    pub journal: Option<(u32, Text<'a>)>,
 }
+
+/// Text inside something else, which is read without being copied: `Cow` alone would be.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl<'a> EventLine<'a> {
     pub fn new(event: &'a Event, routed: usize, dedupe: Option<Key>) -> Result<Self, Error> {
@@ -144,7 +151,8 @@ impl MoveLine<'_> {
             [] => None,
             entries => {
                 let text = serde_json::to_string(entries);
-                Some((row, text.map_err(|error| corrupt("journal entry", &error))?.into()))
+                let text = text.map_err(|error| corrupt("journal entry", &error))?;
+                Some((row, Text(text.into())))
             }
         };
         Ok(Self {
@@ -230,7 +238,7 @@ mod tests {
                 due_ms: None,
                 finished_ms: Some(4),
                 body: "b".into(),
-                journal: Some((1, "[]".into())),
+                journal: Some((1, Text("[]".into()))),
             }),
             Line::Define { hash: id, name: "w", stored: "{}" },
             Line::Count { key: "n", value: -1, until_ms: 5 },

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::hash::BuildHasherDefault;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,9 @@ const SPARE_AGAIN: Duration = Duration::from_secs(30);
 
 /// After this many rows, some 50 microseconds, the thread gives way to others.
 const STEPS: u32 = 16;
+
+/// What a small event and its run take in a frame, to guess from how many runs a batch has.
+const RUN_BYTES: usize = 1024;
 
 /// Owns the writing connection.
 pub(super) struct Tables {
@@ -182,7 +186,8 @@ pub(super) fn write(connection: &mut Connection, frames: &[Frame]) -> Result<[i6
     let Some((last, _)) = frames.last() else { return Ok([0; 6]) };
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let mut batch = Batch::new(&transaction)?;
+    let bytes = frames.iter().map(|(_, payload)| payload.len()).sum();
+    let mut batch = Batch::new(&transaction, bytes)?;
     for (_, payload) in frames {
         lines::each(payload, |line| batch.apply(line))?;
     }
@@ -268,13 +273,16 @@ struct Batch<'c, 'a> {
 }
 
 impl<'c, 'a> Batch<'c, 'a> {
-    fn new(connection: &'c Connection) -> Result<Self, Error> {
+    /// A batch of so many bytes of lines.
+    fn new(connection: &'c Connection, bytes: usize) -> Result<Self, Error> {
+        // Growing would touch the same memory several times over.
+        let runs = bytes / RUN_BYTES;
         Ok(Self {
             connection,
             statements: Statements::new(connection)?,
             event_seq: 0,
-            runs: Vec::new(),
-            index: Map::default(),
+            runs: Vec::with_capacity(runs),
+            index: Map::with_capacity_and_hasher(runs, BuildHasherDefault::new()),
             keys: Vec::new(),
             keys_until_ms: i64::MIN,
             tally: [0; 6],
@@ -439,7 +447,8 @@ impl<'c, 'a> Batch<'c, 'a> {
 
 impl<'a> RunRow<'a> {
     fn note(&mut self, mut moved: MoveLine<'a>) {
-        self.journal = match (self.journal.take(), moved.journal.take()) {
+        let journal = moved.journal.take().map(|(n, entries)| (n, entries.0));
+        self.journal = match (self.journal.take(), journal) {
             (Some((_, before)), Some((n, after))) => {
                 // Both are lists: `[a]` and `[b]` make `[a,b]`.
                 let before = before.strip_suffix(']').unwrap_or_default();
