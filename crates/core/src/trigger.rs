@@ -1,6 +1,6 @@
 //! Which workflows an event starts, and which came near.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use postroom_expr::{Fault, Limits, Value, nearest};
@@ -82,16 +82,19 @@ impl Router {
     pub fn route(&self, event: &Event, limits: Limits) -> Vec<Start> {
         let exact = self.exact.get(&event.kind).map_or(&[][..], Vec::as_slice);
         // By workflow: started, or the fault of a condition that leaves it open whether it is.
-        let mut found: BTreeMap<usize, Option<Fault>> = BTreeMap::new();
+        let mut found: Vec<(usize, Option<Fault>)> = Vec::new();
         for (w, t) in exact.iter().chain(&self.patterns) {
             let trigger = &self.workflows[*w].triggers[*t];
-            if found.get(w) == Some(&None) || !trigger.fits(&event.kind, &event.source) {
+            let place = found.binary_search_by_key(w, |(known, _)| *known);
+            let started = place.is_ok_and(|at| found[at].1.is_none());
+            if started || !trigger.fits(&event.kind, &event.source) {
                 continue;
             }
-            match holds(trigger, event, limits) {
-                Ok(false) => {}
-                Ok(true) => drop(found.insert(*w, None)),
-                Err(fault) => drop(found.entry(*w).or_insert(Some(fault))),
+            match (holds(trigger, event, limits), place) {
+                (Ok(false), _) | (Err(_), Ok(_)) => {}
+                (Ok(true), Ok(at)) => found[at].1 = None,
+                (Ok(true), Err(at)) => found.insert(at, (*w, None)),
+                (Err(fault), Err(at)) => found.insert(at, (*w, Some(fault))),
             }
         }
         let start = |(w, fault): (usize, Option<Fault>)| match fault {
