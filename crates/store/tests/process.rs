@@ -217,7 +217,8 @@ async fn fill(folder: &Path) {
         n += 1;
         assert!(n < 10_000, "the disk is not small");
         let mut one = arrival(event(n, START_MS)).starting("w");
-        Arc::make_mut(&mut one.event).data = Json::parse(format!("\"{}\"", "x".repeat(9_000))).unwrap();
+        Arc::make_mut(&mut one.event).data =
+            Json::parse(format!("\"{}\"", "x".repeat(9_000))).unwrap();
         let id = one.event.id;
         match store.record(vec![one]).await {
             Ok(_) => {
