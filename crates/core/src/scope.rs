@@ -119,3 +119,38 @@ fn text(text: &str) -> Value<'_> {
 fn object<'a, const N: usize>(entries: [(&'static str, Value<'a>); N]) -> Value<'a> {
     Value::Object(Rc::new(entries.map(|(name, value)| (Cow::Borrowed(name), value))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventId;
+
+    /// Every root is there whether it is read or not: what is told of a wrong name depends on it.
+    #[test]
+    fn what_is_not_read_is_null_and_there() {
+        let id = EventId::from_parts(1, [7; 10]);
+        let event = Event {
+            id,
+            source: "ingest".into(),
+            kind: "E".into(),
+            time_ms: 1,
+            received_ms: 2,
+            correlation: "c".into(),
+            subject: None,
+            key: Some("k".into()),
+            cause: None,
+            data: Json::null(),
+        };
+        let run =
+            RunFacts { id: RunId::derive(id, "w"), workflow: "w", created_ms: 2, failure: None };
+        let step = || [StepResult { id: "s", status: "pending", output: None }].into_iter();
+        for read in STEP_ROOTS {
+            let scope = of_step(&event, &run, step(), |name| name == *read);
+            assert_eq!(scope.names().collect::<Vec<_>>(), STEP_ROOTS);
+            for root in STEP_ROOTS {
+                let is_null = scope.get(root).is_none_or(Value::is_null);
+                assert_eq!(is_null, root != read, "{root} when {read} is read");
+            }
+        }
+    }
+}
