@@ -58,7 +58,7 @@ pub fn of_step<'a>(
     steps: impl Iterator<Item = StepResult<'a>>,
     reads: impl Fn(&str) -> bool,
 ) -> Scope<'a> {
-    let steps = || Value::object(steps.map(step_entry).collect());
+    let steps = || Value::object(steps.map(|step| step_entry(&step)).collect());
     let workflow = || object([("name", text(run.workflow))]);
     let mut scope = Scope::new();
     scope.set("event", if reads("event") { event_value(event) } else { Value::Null });
@@ -68,7 +68,7 @@ pub fn of_step<'a>(
     scope
 }
 
-fn step_entry<'a>(step: StepResult<'a>) -> (Cow<'a, str>, Value<'a>) {
+fn step_entry<'a>(step: &StepResult<'a>) -> (Cow<'a, str>, Value<'a>) {
     let output = step.output.map_or(Value::Null, |json| Value::Json(json.view()));
     (Cow::Borrowed(step.id), object([("status", text(step.status)), ("output", output)]))
 }
