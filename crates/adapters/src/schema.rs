@@ -226,9 +226,10 @@ fn check_object(schema: &Value, view: JsonView<'_>, path: &str, found: &mut Vec<
     let others = schema.get("additionalProperties");
     for (name, value) in view.entries() {
         let known = properties.and_then(|known| known.get(name.as_ref()));
-        let path = format!("{path}.{}", crate::build::shown(&name));
+        // Most members need no text of their place.
+        let path = || format!("{path}.{}", crate::build::shown(&name));
         match (known, others) {
-            (Some(schema), _) => check_at(schema, value, &path, found),
+            (Some(schema), _) => check_at(schema, value, &path(), found),
             (None, Some(Value::Bool(false))) if found.len() < MAX_PROBLEMS => {
                 let names: Vec<&str> =
                     properties.into_iter().flat_map(|p| p.keys().map(String::as_str)).collect();
@@ -236,10 +237,10 @@ fn check_object(schema: &Value, view: JsonView<'_>, path: &str, found: &mut Vec<
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("known here: {}", names.join(", ")),
                 };
-                let message = format!("`{path}` is not known");
+                let message = format!("`{}` is not known", path());
                 found.push(Misfit { message, hint: Some(hint) });
             }
-            (None, Some(schema @ Value::Object(_))) => check_at(schema, value, &path, found),
+            (None, Some(schema @ Value::Object(_))) => check_at(schema, value, &path(), found),
             (None, _) => {}
         }
     }

@@ -91,10 +91,17 @@ fn unix_ms(id: [u8; 16]) -> i64 {
     i64::from_be_bytes(ms)
 }
 
+/// The longest text of an id: a prefix of four letters and the digits.
+const TEXT_BYTES: usize = 4 + uuid::fmt::Simple::LENGTH;
+
+/// Writes an id in one piece, so that a text of it is one allocation of the right size.
 fn write_prefixed(f: &mut fmt::Formatter<'_>, prefix: &str, bytes: [u8; 16]) -> fmt::Result {
-    let mut hex = [0; uuid::fmt::Simple::LENGTH];
-    f.write_str(prefix)?;
-    f.write_str(Uuid::from_bytes(bytes).simple().encode_lower(&mut hex))
+    let mut text = [0; TEXT_BYTES];
+    let (head, digits) = text.split_at_mut(prefix.len());
+    head.copy_from_slice(prefix.as_bytes());
+    Uuid::from_bytes(bytes).simple().encode_lower(digits);
+    let text = &text[..prefix.len() + uuid::fmt::Simple::LENGTH];
+    f.write_str(std::str::from_utf8(text).unwrap_or_default())
 }
 
 impl fmt::Display for EventId {
@@ -179,7 +186,7 @@ impl DefinitionHash {
     /// The hash of a definition's stored text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self(hash16(&[text.as_bytes()]))
+        Self(hash16([text.as_bytes()].into_iter()))
     }
 }
 
@@ -211,14 +218,12 @@ impl KeyHash {
     /// The hash of `key` within `scope`.
     #[must_use]
     pub fn of(scope: &[&str], key: &str) -> Self {
-        let mut parts: Vec<&[u8]> = scope.iter().map(|part| part.as_bytes()).collect();
-        parts.push(key.as_bytes());
-        Self(hash16(&parts))
+        Self(hash16(scope.iter().chain([&key]).map(|part| part.as_bytes())))
     }
 }
 
 /// SHA-256 over length-prefixed parts, cut to 16 bytes: stable across versions and machines.
-fn hash16(parts: &[&[u8]]) -> [u8; 16] {
+fn hash16<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; 16] {
     let mut context = Context::new(&SHA256);
     for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());

@@ -1,6 +1,6 @@
 //! Which workflows an event starts, and which came near.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use postroom_expr::{Fault, Limits, Value, nearest};
@@ -82,16 +82,19 @@ impl Router {
     pub fn route(&self, event: &Event, limits: Limits) -> Vec<Start> {
         let exact = self.exact.get(&event.kind).map_or(&[][..], Vec::as_slice);
         // By workflow: started, or the fault of a condition that leaves it open whether it is.
-        let mut found: BTreeMap<usize, Option<Fault>> = BTreeMap::new();
+        let mut found: Vec<(usize, Option<Fault>)> = Vec::new();
         for (w, t) in exact.iter().chain(&self.patterns) {
             let trigger = &self.workflows[*w].triggers[*t];
-            if found.get(w) == Some(&None) || !trigger.fits(&event.kind, &event.source) {
+            let place = found.binary_search_by_key(w, |(known, _)| *known);
+            let started = place.is_ok_and(|at| found[at].1.is_none());
+            if started || !trigger.fits(&event.kind, &event.source) {
                 continue;
             }
-            match holds(trigger, event, limits) {
-                Ok(false) => {}
-                Ok(true) => drop(found.insert(*w, None)),
-                Err(fault) => drop(found.entry(*w).or_insert(Some(fault))),
+            match (holds(trigger, event, limits), place) {
+                (Ok(false), _) | (Err(_), Ok(_)) => {}
+                (Ok(true), Ok(at)) => found[at].1 = None,
+                (Ok(true), Err(at)) => found.insert(at, (*w, None)),
+                (Err(fault), Err(at)) => found.insert(at, (*w, Some(fault))),
             }
         }
         let start = |(w, fault): (usize, Option<Fault>)| match fault {
@@ -226,15 +229,9 @@ fn start(workflow: &Workflow, event: &Event, limits: Limits) -> Start {
         }
         None => None,
     };
-    let mut run = new_run(workflow, event);
-    if let Some(key) = dedupe.clone().or_else(|| event_key(event)) {
-        run.key = key;
-    }
-    Start {
-        run,
-        dedupe: dedupe.map(|key| KeyHash::of(&["run", &workflow.name], &key)),
-        concurrency,
-    }
+    let hash = dedupe.as_ref().map(|key| KeyHash::of(&["run", &workflow.name], key));
+    let run = new_run(workflow, event, dedupe.or_else(|| event_key(event)));
+    Start { run, dedupe: hash, concurrency }
 }
 
 /// The event's key with what it is unique within: the same key in an event of another type or
@@ -245,17 +242,18 @@ fn event_key(event: &Event) -> Option<String> {
         let hash = KeyHash::of(&["event", &event.source, &event.kind], key);
         return Some(hash.0.iter().map(|byte| format!("{byte:02x}")).collect());
     }
-    Some(format!("{}/{}/{key}", event.source, event.kind))
+    Some([&event.source, "/", &event.kind, "/", key].concat())
 }
 
-fn new_run(workflow: &Workflow, event: &Event) -> Run {
+/// A run that is to begin at once. Without a key of its own it goes by its id.
+fn new_run(workflow: &Workflow, event: &Event, key: Option<String>) -> Run {
     let id = RunId::derive(event.id, &workflow.name);
     Run {
         id,
         event: event.id,
         workflow: workflow.name.clone(),
         definition: workflow.hash,
-        key: id.to_string(),
+        key: key.unwrap_or_else(|| id.to_string()),
         state: RunState::Queued,
         created_ms: event.received_ms,
         due_ms: Some(event.received_ms),
@@ -269,7 +267,7 @@ fn new_run(workflow: &Workflow, event: &Event) -> Run {
 }
 
 fn stillborn(workflow: &Workflow, event: &Event, what: &str, fault: &Fault) -> Start {
-    let mut run = new_run(workflow, event);
+    let mut run = new_run(workflow, event, None);
     let mut failure = Failure::new(
         fault.code,
         format!(

@@ -1,5 +1,6 @@
 //! Events in: named, matched, written down with the runs they start, and only then acknowledged.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use postroom_core::event::{Cause, check_name};
@@ -103,6 +104,7 @@ impl Engine {
         // No de-duplication of any kind: a person asked for the repetition.
         let mut starts = self.project().router.route(&event, Limits::default());
         starts.iter_mut().for_each(|start| start.dedupe = None);
+        let event = Arc::new(event);
         let arrival = Arrival { event, dedupe: None, dedupe_until_ms: now_ms, starts };
         inner.write_down(arrival).await.map(Some)
     }
@@ -156,7 +158,7 @@ impl Inner {
         };
         starts.extend(self.waits.start(&self.wake, &event));
         let dedupe_until_ms = event.received_ms.saturating_add(self.settings.dedupe_window_ms);
-        Arrival { event, dedupe, dedupe_until_ms, starts }
+        Arrival { event: Arc::new(event), dedupe, dedupe_until_ms, starts }
     }
 
     pub(crate) async fn write_down(&self, arrival: Arrival) -> Result<Accepted, Rejected> {

@@ -239,7 +239,10 @@ impl Owner {
         let now_ms = self.inner.clock.now_ms();
         let next = advance(self.run.take(), &self.known.workflow, input, now_ms);
         self.run = next.run;
-        self.entries.extend(next.entries);
+        match self.entries.is_empty() {
+            true => self.entries = next.entries,
+            false => self.entries.extend(next.entries),
+        }
         next.effects
     }
 

@@ -271,7 +271,8 @@ impl Attempt {
     fn holds(&self) -> Result<bool, Outcome> {
         match &self.step().condition {
             Some(condition) if self.spot.item.is_none() => {
-                self.view().read(self.spot.step, |reader| reader.holds(condition, "if"))
+                let reads = |name: &str| condition.reads_name(name);
+                self.view().read(self.spot.step, reads, |reader| reader.holds(condition, "if"))
             }
             _ => Ok(true),
         }
@@ -282,12 +283,20 @@ impl Attempt {
         if !self.holds()? {
             return Ok(None);
         }
-        self.view().read(self.spot.step, |reader| {
+        let reads =
+            |name: &str| with.reads_name(name) || key.is_some_and(|key| key.reads_name(name));
+        self.view().read(self.spot.step, reads, |reader| {
             let input = reader.render(with, what)?;
             // No key is no fault, as for events from outside.
             let key = key.map(|key| reader.text(key, "key")).transpose()?;
             Ok(Some((input, key.flatten().filter(|key| !key.is_empty()))))
         })
+    }
+
+    /// What a template of the step comes to as text; `None` if it is null.
+    fn told(&self, template: &Template, what: &str) -> Result<Option<String>, Outcome> {
+        let reads = |name: &str| template.reads_name(name);
+        self.view().read(self.spot.step, reads, |reader| reader.text(template, what))
     }
 
     /// Makes one call; `None` if its own condition is false.

@@ -89,7 +89,8 @@ pub(crate) fn output(event: &Event) -> serde_json::Value {
 /// Whether an event is the one that a step waits for. One of which that cannot be told is not.
 pub(crate) fn fits(view: &View<'_>, spot: Spot, wait: &Await) -> bool {
     let Some(condition) = &wait.condition else { return true };
-    match view.read(spot.step, |reader| reader.holds(condition, "wait.if")) {
+    let reads = |name: &str| condition.reads_name(name);
+    match view.read(spot.step, reads, |reader| reader.holds(condition, "wait.if")) {
         Ok(fits) => fits,
         Err(Outcome::Refused { failure }) => {
             warn!(

@@ -126,6 +126,11 @@ impl Expr {
     pub fn reads(&self) -> Vec<Read> {
         reads::of(&self.tree)
     }
+
+    /// Whether it reads a name of the scope. Costs a look at every node, no more.
+    pub fn reads_name(&self, name: &str) -> bool {
+        reads::has(&self.tree, name)
+    }
 }
 
 impl fmt::Debug for Expr {

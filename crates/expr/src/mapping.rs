@@ -158,6 +158,16 @@ impl Mapping {
         reads
     }
 
+    /// Whether one of its templates reads a name of the scope.
+    pub fn reads_name(&self, name: &str) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Template(template) => template.reads_name(name),
+            Self::List(items) => items.iter().any(|item| item.reads_name(name)),
+            Self::Object(entries) => entries.iter().any(|(_, value)| value.reads_name(name)),
+        }
+    }
+
     fn collect_reads<'m>(&'m self, path: &mut Vec<Step<'m>>, reads: &mut Vec<(String, Read)>) {
         match self {
             Self::Literal(_) => {}

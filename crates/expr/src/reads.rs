@@ -23,6 +23,11 @@ pub(crate) fn of(tree: &Tree) -> Vec<Read> {
     reads
 }
 
+/// Whether a name of the scope is among what a tree reads.
+pub(crate) fn has(tree: &Tree, name: &str) -> bool {
+    tree.nodes.iter().any(|node| matches!(&node.kind, NodeKind::Name(known) if **known == *name))
+}
+
 fn visit(tree: &Tree, id: NodeId, reads: &mut Vec<Read>) {
     match path(tree, id) {
         Some(path) => reads.push(Read { path, span: tree.span(id) }),

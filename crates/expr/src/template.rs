@@ -228,6 +228,11 @@ impl Template {
         });
         expressions.flat_map(Expr::reads).collect()
     }
+
+    /// Whether one of its expressions reads a name of the scope.
+    pub fn reads_name(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Value(expr) if expr.reads_name(name)))
+    }
 }
 
 pub(crate) fn too_long(span: std::ops::Range<usize>) -> Fault {

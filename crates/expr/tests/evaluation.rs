@@ -206,6 +206,10 @@ fn reads_are_the_static_paths() {
         for read in expr.reads() {
             assert!(source[read.span].starts_with(&read.path[0]));
         }
+        for name in ["a", "b", "d", "f", "k", "x"] {
+            let among = expr.reads().iter().any(|read| read.path[0] == name);
+            assert_eq!(expr.reads_name(name), among, "{name} in {source}");
+        }
     }
 }
 

@@ -106,7 +106,10 @@ fn one_limit_holds_for_a_whole_mapping() {
 
 #[test]
 fn mappings_tell_what_they_read() {
-    let reads = mapping(r#"{"a": "x ${{ steps.s.output.id }}", "b": ["${{ event.id }}"]}"#).reads();
+    let mapping = mapping(r#"{"a": "x ${{ steps.s.output.id }}", "b": ["${{ event.id }}"]}"#);
+    let named = ["event", "steps", "run", "output"].map(|name| mapping.reads_name(name));
+    assert_eq!(named, [true, true, false, false]);
+    let reads = mapping.reads();
     let shown: Vec<String> =
         reads.iter().map(|(place, read)| format!("{place}: {}", read.path.join("."))).collect();
     assert_eq!(shown, ["a: steps.s.output.id", "b[0]: event.id"]);

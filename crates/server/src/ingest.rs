@@ -79,6 +79,9 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
     let name = app.correlation_header.as_str();
     arriving.correlation =
         headers.into_iter().find(|(known, value)| known == name && !value.is_empty()).map(|h| h.1);
+    // While the answer is waited for, the connection looks whether its peer is still there. It can
+    // do so in the memory that holds this request, once nobody looks at that any more.
+    drop((head, body));
     match app.engine.ingest(arriving).await {
         Ok(accepted) => {
             app.engine.signals().ingest_seconds.observe(started.elapsed().as_secs_f64());

@@ -85,7 +85,11 @@ pub fn router(
     let document = openapi::document(&routes).to_string().into();
     let name = options.correlation_header.as_bytes();
     // The configuration lets no other name through.
-    let correlation_header = HeaderName::from_bytes(name).unwrap_or(CORRELATION_HEADER);
+    let correlation_header = match HeaderName::from_bytes(name) {
+        // The constant is not counted when it is copied into each answer.
+        Ok(name) if name != CORRELATION_HEADER => name,
+        _ => CORRELATION_HEADER,
+    };
     let app = Arc::new(App { engine, options, correlation_header, tokens, document });
     let admin = middleware::from_fn_with_state(Arc::clone(&app), auth::admin);
     let mut router = Router::new().fallback(answer::no_such_path);

@@ -72,7 +72,7 @@ fn arrival(n: u64) -> Arrival {
         dedupe: Some(KeyHash::of(&["bench"], &n.to_string())),
         dedupe_until_ms: now_ms + 3_600_000,
         starts: vec![Start { run, dedupe: None, concurrency: None }],
-        event,
+        event: event.into(),
     }
 }
 

@@ -72,8 +72,8 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + '
 /// An event about to be written down, with the runs it starts.
 #[derive(Debug, Clone)]
 pub struct Arrival {
-    /// The event.
-    pub event: Event,
+    /// The event, shared with whoever asks again and with the runs that are kept in memory.
+    pub event: Arc<Event>,
     /// Another event with this hash before its time is the same event.
     pub dedupe: Option<KeyHash>,
     /// Until when repetitions of the event and of its runs are recognised, in milliseconds since

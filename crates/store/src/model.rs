@@ -135,7 +135,7 @@ impl State {
             };
             self.runs.insert(row.run.id, row);
         }
-        self.events.insert(arrival.event.id, (Arc::new(arrival.event), routed));
+        self.events.insert(arrival.event.id, (arrival.event, routed));
         Recorded::New { runs, deduplicated }
     }
 

@@ -28,6 +28,7 @@ use crate::{
 
 mod apply;
 mod backlog;
+mod insert;
 mod lease;
 mod lines;
 mod log;

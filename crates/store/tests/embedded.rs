@@ -143,7 +143,7 @@ async fn the_log_stays_bounded_while_readers_never_pause() {
         for _ in 0..100 {
             n += 1;
             let mut one = arrival(event(n, START_MS + i64::try_from(n).unwrap()));
-            one.event.data = data.clone();
+            Arc::make_mut(&mut one.event).data = data.clone();
             written += data.text().len();
             arrivals.push(one);
         }
@@ -214,11 +214,12 @@ const NEWEST: u32 = 2;
 fn something_of_everything(w: &mut World) {
     let keyed = w.arrival().starting("billing").starting("audit").keyed("order-1").run_keyed("r");
     let mut plain = w.arrival();
-    plain.event.subject = Some("order/1".into());
-    plain.event.key = Some("ü".into());
-    plain.event.data = Json::parse(r#"{"text":"für \u00fc","list":[1,2.5,null]}"#.into()).unwrap();
+    let event = Arc::make_mut(&mut plain.event);
+    event.subject = Some("order/1".into());
+    event.key = Some("ü".into());
+    event.data = Json::parse(r#"{"text":"für \u00fc","list":[1,2.5,null]}"#.into()).unwrap();
     let cause = postroom_core::event::Cause { event: keyed.event.id, run: None, hops: 1 };
-    plain.event.cause = Some(cause);
+    event.cause = Some(cause);
     w.record(vec![keyed, plain]);
     for _ in 0..5 {
         w.start_gated("customer-1", 2);

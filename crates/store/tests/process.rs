@@ -112,7 +112,7 @@ async fn record_for_ever(folder: &Path, from: u64) {
             for n in 0.. {
                 let mut arrival = arrival(event(from + task + 4 * n, now_ms)).starting("w");
                 arrival.dedupe_until_ms = i64::MAX / 2;
-                arrival.event.data = data.clone();
+                Arc::make_mut(&mut arrival.event).data = data.clone();
                 let (event, run) = (arrival.event.id, arrival.starts[0].run.id);
                 store.record(vec![arrival.keyed(&event.to_string())]).await.unwrap();
                 say(&format!("recorded {event} {run}"));
@@ -217,7 +217,8 @@ async fn fill(folder: &Path) {
         n += 1;
         assert!(n < 10_000, "the disk is not small");
         let mut one = arrival(event(n, START_MS)).starting("w");
-        one.event.data = Json::parse(format!("\"{}\"", "x".repeat(9_000))).unwrap();
+        Arc::make_mut(&mut one.event).data =
+            Json::parse(format!("\"{}\"", "x".repeat(9_000))).unwrap();
         let id = one.event.id;
         match store.record(vec![one]).await {
             Ok(_) => {

@@ -188,7 +188,7 @@ impl Run {
     /// honours it acts once. Readable where the parts allow it, else hashed; at most 200 bytes.
     #[must_use]
     pub fn idempotency_key(&self, step: &str, generation: u32) -> String {
-        let mut key = format!("{}:{}:{step}", self.workflow, self.key);
+        let mut key = [&self.workflow, ":", &self.key, ":", step].concat();
         if key.len() > 180 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let hash = KeyHash::of(&["idempotency", &self.workflow, step], &self.key);
             let hex: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -24,17 +24,21 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Evaluates expressions of a step.
-    pub fn read<T>(&self, step: usize, what: impl FnOnce(&Reader<'_, '_>) -> T) -> T {
-        let run_id = self.run.id.to_string();
+    /// Evaluates expressions of a step; `reads` tells which roots they read.
+    pub fn read<T>(
+        &self,
+        step: usize,
+        reads: impl Fn(&str) -> bool,
+        what: impl FnOnce(&Reader<'_, '_>) -> T,
+    ) -> T {
         let failure = self.run.failure.as_ref();
         let facts = RunFacts {
-            id: &run_id,
+            id: self.run.id,
             workflow: &self.workflow.name,
             created_ms: self.run.created_ms,
             failure: failure.map(|f| (f.failure.code.as_str(), f.failure.message.as_str())),
         };
-        let mut scope = scope::of_step(self.event, &facts, self.results());
+        let mut scope = scope::of_step(self.event, &facts, self.results(), reads);
         if let Some((item, index)) = self.item {
             scope = scope::with_item(scope, item, index);
         }
@@ -46,7 +50,11 @@ impl View<'_> {
 
     /// The list that a step is carried out for, or what is wrong with it.
     pub fn list(&self, step: usize, each: &Each) -> Result<Vec<Json>, Outcome> {
-        let list = self.read(step, |reader| reader.render(&each.list, "each"))?;
+        let list = self.read(
+            step,
+            |name| each.list.reads_name(name),
+            |reader| reader.render(&each.list, "each"),
+        )?;
         let wrong = |detail: String| {
             let message = format!("`each` of step `{}` {detail}", self.workflow.steps[step].id);
             refused(Failure::new(problem::BAD_LIST.code, message))

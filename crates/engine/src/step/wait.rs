@@ -84,7 +84,7 @@ impl Attempt {
             refused(Failure::new(problem::BAD_WAIT.code, message))
         };
         let text = |template| {
-            let text = self.view().read(self.spot.step, |reader| reader.text(template, "wait"))?;
+            let text = self.told(template, "wait")?;
             text.ok_or_else(|| wrong("it is null".to_owned()))
         };
         match wait {
@@ -108,9 +108,7 @@ impl Attempt {
     pub(super) fn approve(self, approve: &Approve, started: Instant) -> Ended {
         let Some(until_ms) = self.until_ms() else {
             let ask = match self.holds() {
-                Ok(true) => {
-                    self.view().read(self.spot.step, |reader| reader.text(&approve.ask, "ask"))
-                }
+                Ok(true) => self.told(&approve.ask, "ask"),
                 _ => Ok(None),
             };
             let (ask, until_ms) = match ask {

@@ -2,7 +2,6 @@
 //! the schedule and to whoever asked.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use postroom_core::id::KeyHash;
 use postroom_core::run::RunState;
@@ -398,7 +397,7 @@ fn schedule_all(shared: &Shared, seq: u64, arrivals: Vec<Arrival>, recorded: &[R
                 }
             }
         }
-        let event = Arc::new(arrival.event);
+        let event = arrival.event;
         let mut schedule = shared.schedule.lock();
         for start in arrival.starts.into_iter().filter(|start| started(&start)) {
             let Some(due_ms) = start.run.due_ms else { continue };

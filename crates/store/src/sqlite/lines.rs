@@ -80,6 +80,7 @@ pub(super) struct StartLine<'a> {
     pub due_ms: Option<i64>,
     pub finished_ms: Option<i64>,
     pub gate: Option<(Name, u32)>,
+    #[serde(borrow)]
     pub body: Cow<'a, str>,
     pub dedupe: Option<Key>,
 }
@@ -94,10 +95,16 @@ pub(super) struct MoveLine<'a> {
     pub definition: Name,
     pub due_ms: Option<i64>,
     pub finished_ms: Option<i64>,
+    #[serde(borrow)]
     pub body: Cow<'a, str>,
     /// The number of the journal row, and its entries as JSON.
-    pub journal: Option<(u32, Cow<'a, str>)>,
+    #[serde(borrow)]
+    pub journal: Option<(u32, Text<'a>)>,
 }
+
+/// Text inside something else, which is read without being copied: `Cow` alone would be.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl<'a> EventLine<'a> {
     pub fn new(event: &'a Event, routed: usize, dedupe: Option<Key>) -> Result<Self, Error> {
@@ -144,7 +151,8 @@ impl MoveLine<'_> {
             [] => None,
             entries => {
                 let text = serde_json::to_string(entries);
-                Some((row, text.map_err(|error| corrupt("journal entry", &error))?.into()))
+                let text = text.map_err(|error| corrupt("journal entry", &error))?;
+                Some((row, Text(text.into())))
             }
         };
         Ok(Self {
@@ -172,16 +180,19 @@ pub(super) fn write(line: &Line<'_>, frame: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The lines of a frame's payload, in order.
-pub(super) fn read(mut payload: &[u8]) -> Result<Vec<Line<'_>>, Error> {
-    let mut lines = Vec::new();
+/// Hands out the lines of a frame's payload, in order. They are looked at one by one, because a
+/// list of them would be copied as it grows.
+pub(super) fn each<'a>(
+    mut payload: &'a [u8],
+    mut take: impl FnMut(Line<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
     while !payload.is_empty() {
         let (line, rest) =
             postcard::take_from_bytes(payload).map_err(|error| corrupt("log line", &error))?;
-        lines.push(line);
+        take(line)?;
         payload = rest;
     }
-    Ok(lines)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -227,7 +238,7 @@ mod tests {
                 due_ms: None,
                 finished_ms: Some(4),
                 body: "b".into(),
-                journal: Some((1, "[]".into())),
+                journal: Some((1, Text("[]".into()))),
             }),
             Line::Define { hash: id, name: "w", stored: "{}" },
             Line::Count { key: "n", value: -1, until_ms: 5 },
@@ -254,8 +265,15 @@ mod tests {
             "04016e010a".to_owned(),
         ];
         assert_eq!(hex, expected.concat());
-        let back = read(&frame).unwrap();
-        assert_eq!(format!("{back:?}"), format!("{lines:?}"));
+        let read = |frame: &[u8]| {
+            let mut back = Vec::new();
+            each(frame, |line| {
+                back.push(format!("{line:?}"));
+                Ok(())
+            })
+            .map(|()| back)
+        };
+        assert_eq!(read(&frame).unwrap(), lines.map(|line| format!("{line:?}")));
         assert!(read(&frame[..frame.len() - 1]).is_err());
     }
 }

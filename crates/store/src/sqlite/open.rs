@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::backlog::Backlog;
 use super::log::{self, Log};
 use super::tables::{self, Tables};
-use super::writer::{Deliver, Inbox, Unapplied, Writer};
+use super::writer::{Deliver, Inbox, Overlay, Unapplied, Writer};
 use super::{READERS, Shared, Sqlite, failed, io_failed, read, schema};
 use crate::schedule::Schedule;
 use crate::stats::Meter;
@@ -76,7 +76,14 @@ impl Sqlite {
             }
         });
         let unapplied = Unapplied::new(read::last_event(&connection)?);
-        let writer = Writer { reader, shared: Arc::clone(&shared), unapplied, answers };
+        let writer = Writer {
+            reader,
+            shared: Arc::clone(&shared),
+            unapplied,
+            overlay: Overlay::default(),
+            frame_bytes: 0,
+            answers,
+        };
         let tables = Tables {
             connection,
             shared: Arc::clone(&shared),

@@ -1,5 +1,6 @@
 //! Between rows and the domain: how runs, events and journal entries lie in the tables.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use postroom_core::event::Cause;
@@ -17,17 +18,22 @@ use crate::Error;
 pub(super) struct Body<'a> {
     v: u8,
     #[serde(borrow)]
-    key: std::borrow::Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    steps: Vec<StepRun>,
+    key: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    steps: Cow<'a, [StepRun]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    failure: Option<RunFailure>,
+    failure: Option<Cow<'a, RunFailure>>,
     #[serde(default, skip_serializing_if = "is_zero")]
     redrives: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancelling: Option<Box<Word>>,
+}
+
+#[allow(clippy::ptr_arg, reason = "the signature serde asks for")]
+fn is_empty(steps: &Cow<'_, [StepRun]>) -> bool {
+    steps.is_empty()
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -40,8 +46,8 @@ pub(super) fn body(run: &Run) -> Result<String, Error> {
     let body = Body {
         v: 1,
         key: run.key.as_str().into(),
-        steps: run.steps.clone(),
-        failure: run.failure.clone(),
+        steps: run.steps.as_slice().into(),
+        failure: run.failure.as_ref().map(Cow::Borrowed),
         redrives: run.redrives,
         deadline_ms: run.deadline_ms,
         cancelling: run.cancelling.clone(),
@@ -85,8 +91,8 @@ pub(super) fn run(row: &Row<'_>) -> Result<(Run, Option<(KeyHash, u32)>), Error>
         created_ms: row.get(5).map_err(failed)?,
         due_ms: row.get(6).map_err(failed)?,
         finished_ms: row.get(7).map_err(failed)?,
-        steps: body.steps,
-        failure: body.failure,
+        steps: body.steps.into_owned(),
+        failure: body.failure.map(Cow::into_owned),
         redrives: body.redrives,
         deadline_ms: body.deadline_ms,
         cancelling: body.cancelling,

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::hash::BuildHasherDefault;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::backlog::{Backlog, Task};
+use super::insert::{
+    EVENT_COLUMNS, EventRow, Insert, NewRun, ROWS, RUN_COLUMNS, event_values, run_values,
+};
 use super::lines::{self, EventLine, Key, Line, MoveLine, Name, StartLine};
 use super::log::{Frame, Segment};
 use super::prune::{self, Tally};
@@ -34,8 +38,11 @@ impl Drop for EndAtDrop<'_> {
 /// How long after a file for the log could not be made it is tried again.
 const SPARE_AGAIN: Duration = Duration::from_secs(30);
 
-/// After this many rows, some 50 microseconds, the thread gives way to others.
+/// After this many statements of one row, some 50 microseconds, the thread gives way to others.
 const STEPS: u32 = 16;
+
+/// What a small event and its run take in a frame, to guess from how many runs a batch has.
+const RUN_BYTES: usize = 1024;
 
 /// Owns the writing connection.
 pub(super) struct Tables {
@@ -182,11 +189,10 @@ pub(super) fn write(connection: &mut Connection, frames: &[Frame]) -> Result<[i6
     let Some((last, _)) = frames.last() else { return Ok([0; 6]) };
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let mut batch = Batch::new(&transaction)?;
+    let bytes = frames.iter().map(|(_, payload)| payload.len()).sum();
+    let mut batch = Batch::new(&transaction, bytes)?;
     for (_, payload) in frames {
-        for line in lines::read(payload)? {
-            batch.apply(line)?;
-        }
+        lines::each(payload, |line| batch.apply(line))?;
     }
     let changes = batch.finish()?;
     add_tally(&transaction, &changes)?;
@@ -226,8 +232,8 @@ struct RunRow<'a> {
 
 /// The statements that a batch repeats, looked up once.
 struct Statements<'c> {
-    event: CachedStatement<'c>,
-    start: CachedStatement<'c>,
+    event: Insert<'c, 12>,
+    start: Insert<'c, 12>,
     change: CachedStatement<'c>,
     journal: CachedStatement<'c>,
 }
@@ -236,16 +242,8 @@ impl<'c> Statements<'c> {
     fn new(connection: &'c Connection) -> Result<Self, Error> {
         let prepared = |sql| connection.prepare_cached(sql).map_err(failed);
         Ok(Self {
-            event: prepared(
-                "INSERT INTO events (id, source, type, time_ms, received_ms, correlation, \
-                 subject, key, cause, routed, data) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?,
-            start: prepared(
-                "INSERT INTO runs (id, event_seq, workflow, definition, state, created_ms, \
-                 due_ms, finished_ms, gate, gate_limit, body, first_entries) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?,
+            event: Insert::new(connection, "events", EVENT_COLUMNS)?,
+            start: Insert::new(connection, "runs", RUN_COLUMNS)?,
             change: prepared(
                 "UPDATE runs SET state = ?2, due_ms = ?3, finished_ms = ?4, body = ?5, \
                  definition = ?6 WHERE id = ?1",
@@ -261,6 +259,8 @@ struct Batch<'c, 'a> {
     statements: Statements<'c>,
     /// The row of the last event.
     event_seq: i64,
+    /// The last events, which go into the table together.
+    events: Vec<EventRow<'a>>,
     runs: Vec<RunRow<'a>>,
     index: Map<Name, usize>,
     keys: Vec<u8>,
@@ -270,13 +270,17 @@ struct Batch<'c, 'a> {
 }
 
 impl<'c, 'a> Batch<'c, 'a> {
-    fn new(connection: &'c Connection) -> Result<Self, Error> {
+    /// A batch of so many bytes of lines.
+    fn new(connection: &'c Connection, bytes: usize) -> Result<Self, Error> {
+        // Growing would touch the same memory several times over.
+        let runs = bytes / RUN_BYTES;
         Ok(Self {
             connection,
             statements: Statements::new(connection)?,
-            event_seq: 0,
-            runs: Vec::new(),
-            index: Map::default(),
+            event_seq: last_event_seq(connection)?,
+            events: Vec::with_capacity(ROWS),
+            runs: Vec::with_capacity(runs),
+            index: Map::with_capacity_and_hasher(runs, BuildHasherDefault::new()),
             keys: Vec::new(),
             keys_until_ms: i64::MIN,
             tally: [0; 6],
@@ -285,9 +289,8 @@ impl<'c, 'a> Batch<'c, 'a> {
     }
 
     fn apply(&mut self, line: Line<'a>) -> Result<(), Error> {
-        self.give_way();
         match line {
-            Line::Event(event) => self.event(&event),
+            Line::Event(event) => self.event(event),
             Line::Start(start) => {
                 self.key(start.dedupe, start.id);
                 self.count(start.state, 1);
@@ -348,82 +351,56 @@ impl<'c, 'a> Batch<'c, 'a> {
         self.keys_until_ms = self.keys_until_ms.max(until_ms);
     }
 
-    fn event(&mut self, event: &EventLine<'_>) -> Result<(), Error> {
-        let values = params![
-            event.id,
-            event.source,
-            event.kind,
-            event.time_ms,
-            event.received_ms,
-            event.correlation,
-            event.subject,
-            event.key,
-            event.cause,
-            event.routed,
-            event.data,
-        ];
-        self.statements.event.execute(values).map_err(failed)?;
-        self.event_seq = self.connection.last_insert_rowid();
+    fn event(&mut self, event: EventLine<'a>) -> Result<(), Error> {
         self.key(event.dedupe, event.id);
+        self.event_seq += 1;
+        self.events.push((self.event_seq, event));
+        if self.events.len() < ROWS {
+            return Ok(());
+        }
+        self.insert_events()
+    }
+
+    fn insert_events(&mut self) -> Result<(), Error> {
+        self.give_way();
+        self.statements.event.rows(&self.events, event_values)?;
+        self.events.clear();
+        Ok(())
+    }
+
+    fn insert_runs(&mut self, runs: &mut Vec<NewRun<'a>>) -> Result<(), Error> {
+        self.give_way();
+        self.statements.start.rows(runs, run_values)?;
+        runs.clear();
         Ok(())
     }
 
     /// Writes what was gathered; gives the changes of the counts by state.
     fn finish(mut self) -> Result<[i64; 6], Error> {
+        self.insert_events()?;
+        let mut new = Vec::with_capacity(ROWS);
         for row in std::mem::take(&mut self.runs) {
-            self.give_way();
             if let Some((event_seq, start)) = row.start {
-                let entries = row.journal.as_ref().map(|(_, entries)| &**entries);
-                self.insert(event_seq, start, row.moved, entries)?;
+                let entries = row.journal.map(|(_, entries)| entries);
+                new.push(NewRun::new(event_seq, start, row.moved, entries));
+                if new.len() == ROWS {
+                    self.insert_runs(&mut new)?;
+                }
                 continue;
             }
+            self.give_way();
             row.moved.map_or(Ok(()), |moved| self.update(&moved))?;
             if let Some((n, entries)) = row.journal {
                 let values = params![row.id, n, entries];
                 self.statements.journal.execute(values).map_err(failed)?;
             }
         }
+        self.insert_runs(&mut new)?;
         if !self.keys.is_empty() {
             let sql = "INSERT INTO keys (until_ms, entries) VALUES (?1, ?2)";
             execute(self.connection, sql, params![self.keys_until_ms, self.keys])?;
         }
         Ok(self.tally)
-    }
-
-    /// A run that was started in this batch, as it is at its end.
-    fn insert(
-        &mut self,
-        event_seq: i64,
-        start: StartLine<'_>,
-        moved: Option<MoveLine<'_>>,
-        entries: Option<&str>,
-    ) -> Result<(), Error> {
-        let now = moved.unwrap_or(MoveLine {
-            id: start.id,
-            from: start.state,
-            state: start.state,
-            definition: start.definition,
-            due_ms: start.due_ms,
-            finished_ms: start.finished_ms,
-            body: start.body,
-            journal: None,
-        });
-        let (gate, bound) = start.gate.unzip();
-        let values = params![
-            start.id,
-            event_seq,
-            start.workflow,
-            now.definition,
-            now.state,
-            start.created_ms,
-            now.due_ms,
-            now.finished_ms,
-            gate,
-            bound,
-            now.body,
-            entries,
-        ];
-        self.statements.start.execute(values).map(|_| ()).map_err(failed)
     }
 
     fn update(&mut self, moved: &MoveLine<'_>) -> Result<(), Error> {
@@ -441,7 +418,8 @@ impl<'c, 'a> Batch<'c, 'a> {
 
 impl<'a> RunRow<'a> {
     fn note(&mut self, mut moved: MoveLine<'a>) {
-        self.journal = match (self.journal.take(), moved.journal.take()) {
+        let journal = moved.journal.take().map(|(n, entries)| (n, entries.0));
+        self.journal = match (self.journal.take(), journal) {
             (Some((_, before)), Some((n, after))) => {
                 // Both are lists: `[a]` and `[b]` make `[a,b]`.
                 let before = before.strip_suffix(']').unwrap_or_default();
@@ -452,6 +430,12 @@ impl<'a> RunRow<'a> {
         };
         self.moved = Some(moved);
     }
+}
+
+/// The row of the last event there is; 0 before the first.
+fn last_event_seq(connection: &Connection) -> Result<i64, Error> {
+    let sql = "SELECT COALESCE(MAX(seq), 0) FROM events";
+    connection.query_row(sql, [], |row| row.get(0)).map_err(failed)
 }
 
 /// How far into the log the tables have come.

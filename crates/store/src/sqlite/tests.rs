@@ -68,7 +68,7 @@ fn arrival(n: u64) -> Arrival {
         dedupe: Some(KeyHash::of(&["event"], &n.to_string())),
         dedupe_until_ms: NOW_MS + 1_000_000,
         starts: vec![Start { run, dedupe: None, concurrency: None }],
-        event,
+        event: event.into(),
     }
 }
 

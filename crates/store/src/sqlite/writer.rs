@@ -164,6 +164,20 @@ pub(super) struct Overlay {
     pub tally: [i64; 6],
 }
 
+impl Overlay {
+    /// Nothing changed; keeps the room it has for the next group.
+    fn clear(&mut self) {
+        let Self { keys, gone, kept, rows, events, numbers, tally } = self;
+        keys.clear();
+        gone.clear();
+        kept.clear();
+        rows.clear();
+        events.clear();
+        numbers.clear();
+        *tally = [0; 6];
+    }
+}
+
 /// An answer on its way back to whoever asked.
 pub(super) enum Deliver {
     Recorded(Answer<Vec<Recorded>>, Result<Vec<Recorded>, Error>),
@@ -231,6 +245,10 @@ pub(super) struct Writer {
     pub reader: Connection,
     pub shared: Arc<Shared>,
     pub unapplied: Unapplied,
+    /// Where a group is gathered.
+    pub overlay: Overlay,
+    /// The size of the last frame.
+    pub frame_bytes: usize,
     /// Answers of a group travel together: one wake of the runtime instead of one a request.
     pub answers: mpsc::UnboundedSender<Vec<Deliver>>,
 }
@@ -289,8 +307,10 @@ impl Writer {
     /// Decides about a group and puts the outcome on disk.
     fn write(&mut self, group: &[Request]) -> Result<(u64, Vec<Applied>), Error> {
         self.unapplied.applied(self.shared.backlog.applied_now());
-        let mut overlay = Overlay::default();
-        let mut frame = Vec::new();
+        let mut overlay = std::mem::take(&mut self.overlay);
+        overlay.clear();
+        // Room for a frame like the last one, and a little more.
+        let mut frame = Vec::with_capacity(self.frame_bytes + self.frame_bytes / 4);
         let mut applied = Vec::with_capacity(group.len());
         let mut deciding = Group {
             reader: &self.reader,
@@ -302,6 +322,7 @@ impl Writer {
         for request in group {
             applied.push(deciding.apply(request)?);
         }
+        self.frame_bytes = frame.len();
         let seq = if frame.is_empty() {
             self.shared.log.lock().next() - 1
         } else {
@@ -311,12 +332,13 @@ impl Writer {
             self.shared.backlog.push(Task::Frame((seq, frame)));
             seq
         };
-        for id in overlay.events {
+        for id in overlay.events.drain() {
             self.unapplied.insert(seq, id);
         }
-        self.shared.numbers.lock().extend(overlay.numbers);
+        self.shared.numbers.lock().extend(overlay.numbers.drain());
         self.shared.count(&overlay.tally);
         self.shared.written.store(seq, std::sync::atomic::Ordering::Release);
+        self.overlay = overlay;
         Ok((seq, applied))
     }
 

@@ -60,9 +60,9 @@ pub const CASES: &[Case] = &[
     }),
     ("events: by type, source, correlation and whether routed", |w| {
         let mut all = [w.arrival(), w.arrival().starting("a"), w.arrival(), w.arrival()];
-        all[0].event.kind = "other".into();
-        all[2].event.source = "stripe".into();
-        all[3].event.correlation = "line".into();
+        all[0].event_mut().kind = "other".into();
+        all[2].event_mut().source = "stripe".into();
+        all[3].event_mut().correlation = "line".into();
         let ids = [0, 1, 2, 3].map(|n| all[n].event.id);
         w.record(all.into());
         let all = EventFilter { limit: 9, ..EventFilter::default() };
@@ -80,7 +80,7 @@ pub const CASES: &[Case] = &[
     }),
     ("events: a rare one is found behind many others", |w| {
         let mut rare = w.arrival();
-        rare.event.kind = "rare".into();
+        rare.event_mut().kind = "rare".into();
         let id = rare.event.id;
         let others: Vec<_> = (0..21_000).map(|_| w.arrival()).collect();
         w.record(vec![rare]);

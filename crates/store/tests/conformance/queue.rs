@@ -55,7 +55,7 @@ pub const CASES: &[Case] = &[
     }),
     ("claim: brings the run, its event and its journal", |w| {
         let arrival = w.arrival().starting("a");
-        let (event, run) = (arrival.event.clone(), arrival.starts[0].run.clone());
+        let (event, run) = ((*arrival.event).clone(), arrival.starts[0].run.clone());
         w.record(vec![arrival]);
         let lease = w.claim_one();
         assert_eq!((&lease.run, &*lease.event), (&run, &event));

@@ -159,7 +159,7 @@ impl Pair {
                 let mut one = arrival(event(n, at_ms));
                 if again {
                     // An id does not change when its event comes again.
-                    one.event.id = event(n, START_MS).id;
+                    one.event_mut().id = event(n, START_MS).id;
                 }
                 for workflow in 0..starts.min(2) {
                     one = one.starting(["a", "b"][usize::try_from(workflow).unwrap()]);

@@ -11,7 +11,7 @@ use crate::world::{Like, World};
 pub const CASES: &[Case] = &[
     ("record: an event and its runs are there", |w| {
         let arrival = w.arrival().starting("a").starting("b");
-        let event = arrival.event.clone();
+        let event = (*arrival.event).clone();
         let runs: Vec<RunId> = arrival.starts.iter().map(|start| start.run.id).collect();
         let stored: Vec<_> = arrival.starts.iter().map(|start| start.run.clone()).collect();
         let recorded = w.record(vec![arrival]);
@@ -26,12 +26,12 @@ pub const CASES: &[Case] = &[
     ("record: every field of an event survives", |w| {
         let mut arrival = w.arrival();
         let cause = Cause { event: w.event().id, run: Some(RunId([9; 16])), hops: 3 };
-        arrival.event.cause = Some(cause);
-        arrival.event.subject = Some("order/7 ü\u{1F4EE}".into());
-        arrival.event.key = Some("k".into());
+        arrival.event_mut().cause = Some(cause);
+        arrival.event_mut().subject = Some("order/7 ü\u{1F4EE}".into());
+        arrival.event_mut().key = Some("k".into());
         let data = " {\"n\": 123456789012345678901234567890, \"x\":1.0, \"\\u0000\": []}";
-        arrival.event.data = postroom_core::Json::parse(data.trim().to_owned()).unwrap();
-        let event = arrival.event.clone();
+        arrival.event_mut().data = postroom_core::Json::parse(data.trim().to_owned()).unwrap();
+        let event = (*arrival.event).clone();
         w.record(vec![arrival]);
         assert_eq!(w.wait(w.store().event(event.id)).unwrap().event, event);
         w.reopen();
@@ -105,7 +105,7 @@ pub const CASES: &[Case] = &[
         w.record(vec![crate::world::arrival(event.clone()).starting("a").keyed("k")]);
         w.now_ms += 3_600_000;
         let mut again = crate::world::arrival(event.clone()).starting("a").keyed("k");
-        again.event.received_ms = w.now_ms;
+        again.event_mut().received_ms = w.now_ms;
         again.dedupe_until_ms = w.now_ms + 1;
         let recorded = w.record(vec![again]);
         assert!(matches!(recorded[0], Recorded::Duplicate { event: id, .. } if id == event.id));

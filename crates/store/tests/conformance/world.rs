@@ -310,7 +310,7 @@ pub fn event(n: u64, now_ms: i64) -> Event {
 
 pub fn arrival(event: Event) -> Arrival {
     let dedupe_until_ms = event.received_ms + 60_000;
-    Arrival { event, dedupe: None, dedupe_until_ms, starts: Vec::new() }
+    Arrival { event: event.into(), dedupe: None, dedupe_until_ms, starts: Vec::new() }
 }
 
 /// Short ways to say what an arrival is like.
@@ -319,9 +319,14 @@ pub trait Like: Sized {
     fn keyed(self, key: &str) -> Self;
     /// The key of the runs that were added so far.
     fn run_keyed(self, key: &str) -> Self;
+    /// The event, to be changed.
+    fn event_mut(&mut self) -> &mut Event;
 }
 
 impl Like for Arrival {
+    fn event_mut(&mut self) -> &mut Event {
+        Arc::make_mut(&mut self.event)
+    }
     fn starting(mut self, workflow: &str) -> Self {
         let run = new_run(&self.event, workflow);
         self.starts.push(Start { run, dedupe: None, concurrency: None });
