@@ -67,3 +67,18 @@ pub enum Lost {
     /// It was sent and no answer came in time.
     TimedOut,
 }
+
+impl Lost {
+    /// Every way in which an answer is lost.
+    pub const ALL: [Self; 3] = [Self::TimedOut, Self::NoAnswer, Self::NotSent];
+
+    /// The word of tests and plans.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timeout",
+            Self::NoAnswer => "no-answer",
+            Self::NotSent => "not-sent",
+        }
+    }
+}

@@ -133,6 +133,23 @@ pub enum StepState {
     Unknown,
 }
 
+impl StepState {
+    /// The word used in the API and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Intent => "intent",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Where one step of a run stands, or one item of a step that is carried out for each item of a
 /// list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

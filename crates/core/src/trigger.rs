@@ -41,7 +41,7 @@ pub struct Near {
 }
 
 /// What a workflow makes of an event.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Verdict {
     /// The workflow.
     pub workflow: String,

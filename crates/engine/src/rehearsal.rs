@@ -6,13 +6,15 @@
 //! Runs are played one after the other; one that sleeps is taken up again when its time has come.
 
 mod clock;
+mod dry;
+mod plan;
 mod recorder;
 mod script;
 
 use std::sync::Arc;
 
 use postroom_core::trigger::Verdict;
-use postroom_core::{Entry, Event, EventId, Run, Workflow};
+use postroom_core::{Entry, Event, EventId, Run, RunId, Workflow};
 use postroom_expr::Limits;
 use postroom_store::{RunFilter, Store};
 use tokio::sync::Semaphore;
@@ -22,6 +24,9 @@ use crate::secrets::{Secret, Secrets};
 use crate::{Arriving, Bell, Engine, Inner, Parts, Project, owner};
 
 use clock::{Idle, Jumping};
+use recorder::Recorder;
+pub use dry::{DryRuns, EmptyStore, Unplayed};
+pub use plan::{Assumed, Plan, PlannedRequest, PlannedRun, PlannedStep};
 pub use recorder::{Made, Origin};
 pub use script::{Answer, Cue, Gives, Like, Line, Script};
 
@@ -68,6 +73,19 @@ pub struct Played {
     pub journal: Vec<Entry>,
 }
 
+/// How far a rehearsal goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How often runs are taken up, at the start and after each time they slept.
+    pub taken_up: usize,
+    /// Bytes of requests, and of what runs write down.
+    pub bytes: usize,
+}
+
+impl Bounds {
+    const NONE: Self = Self { taken_up: usize::MAX, bytes: usize::MAX };
+}
+
 /// Why there was no rehearsal.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -83,6 +101,9 @@ pub enum Error {
     /// It goes on and on.
     #[error("the rehearsal does not come to an end")]
     Endless,
+    /// It goes beyond its bounds.
+    #[error("the rehearsal goes beyond {0}")]
+    Beyond(String),
 }
 
 /// Plays an event through a project. `id` is its id if it had one before, so that everything that
@@ -91,8 +112,21 @@ pub enum Error {
 /// # Errors
 /// Why it could not be played to the end; failures of steps are part of what came of it.
 pub fn rehearse(stage: Stage, event: Arriving, id: Option<EventId>) -> Result<Rehearsed, Error> {
+    rehearse_within(stage, event, id, Bounds::NONE)
+}
+
+/// The same within bounds.
+///
+/// # Errors
+/// The same, and that it went beyond the bounds.
+pub fn rehearse_within(
+    stage: Stage,
+    event: Arriving,
+    id: Option<EventId>,
+    bounds: Bounds,
+) -> Result<Rehearsed, Error> {
     let clock = Arc::new(Jumping::from(stage.now_ms));
-    match clock.play(play(stage, event, id, Arc::clone(&clock))) {
+    match clock.play(play(stage, event, id, bounds, Arc::clone(&clock))) {
         Ok(rehearsed) => rehearsed,
         Err(Idle::Stuck) => Err(Error::Stuck),
         Err(Idle::Endless) => Err(Error::Endless),
@@ -103,9 +137,11 @@ async fn play(
     stage: Stage,
     event: Arriving,
     id: Option<EventId>,
+    bounds: Bounds,
     clock: Arc<Jumping>,
 ) -> Result<Rehearsed, Error> {
-    let recorder = Arc::new(recorder::Recorder::new(stage.script, Arc::clone(&clock)));
+    let recorder = Recorder::new(stage.script, Arc::clone(&clock), bounds.bytes);
+    let recorder = Arc::new(recorder);
     let parts = Parts {
         store: stage.store,
         bell: stage.bell,
@@ -124,7 +160,7 @@ async fn play(
         arrival.starts.retain(|start| start.run.workflow == *only);
     }
     inner.store.record(vec![arrival]).await?;
-    work(inner).await?;
+    work(inner, bounds, &recorder).await?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
     let workflows = &engine.project().workflows;
     let mut runs = Vec::new();
@@ -141,8 +177,12 @@ async fn play(
 }
 
 /// Works on what is due, one run at a time, until nothing is due any more.
-async fn work(inner: &Arc<Inner>) -> Result<(), postroom_store::Error> {
+async fn work(inner: &Arc<Inner>, bounds: Bounds, recorder: &Recorder) -> Result<(), Error> {
+    let (mut taken_up, mut written) = (0, 0_usize);
     loop {
+        if written.saturating_add(recorder.bytes()) > bounds.bytes {
+            return Err(Error::Beyond(format!("{} bytes", bounds.bytes)));
+        }
         let room = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
         let (Ok(ahead), Ok(slot)) = (room(&inner.ahead).await, room(&inner.slots).await) else {
             return Ok(());
@@ -150,14 +190,28 @@ async fn work(inner: &Arc<Inner>) -> Result<(), postroom_store::Error> {
         let now_ms = inner.clock.now_ms();
         let mut claimed = inner.store.claim(1, inner.settings.lease_ms, now_ms).await?;
         match (claimed.leases.pop(), claimed.next_due_ms) {
+            (Some(_), _) if taken_up == bounds.taken_up => {
+                return Err(Error::Beyond(format!("{taken_up} runs and retries")));
+            }
             (Some(lease), _) => {
-                let place = owner::Place { ahead, slot };
+                let (run, place) = (lease.run.id, owner::Place { ahead, slot });
+                taken_up += 1;
                 Box::pin(owner::fetch(Arc::clone(inner), lease, place)).await;
+                if bounds.bytes < usize::MAX {
+                    written = written.saturating_add(size(inner, run).await?);
+                }
             }
             (None, Some(due_ms)) => inner.clock.sleep_until(due_ms).await,
             (None, None) => return Ok(()),
         }
     }
+}
+
+/// The bytes of a run's event and of what its steps came to.
+async fn size(inner: &Inner, run: RunId) -> Result<usize, Error> {
+    let Some((_, event, journal)) = inner.store.run(run).await? else { return Ok(0) };
+    let outputs = journal.iter().filter_map(|entry| entry.output.as_ref());
+    Ok(event.data.text().len() + outputs.map(|output| output.text().len()).sum::<usize>())
 }
 
 /// Every credential is there, and is its own name.

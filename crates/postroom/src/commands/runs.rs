@@ -1,5 +1,6 @@
 //! `runs`: list, show, cancel, retry.
 
+use postroom_core::run::RunFailure;
 use postroom_core::{Run, RunId};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -102,7 +103,12 @@ fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {
 
 /// What ended a run, in one line.
 pub(super) fn why(run: &Run) -> String {
-    run.failure.as_ref().map_or_else(String::new, |found| {
+    ended_by(run.failure.as_ref())
+}
+
+/// A failure that ended a run, in one line.
+pub(super) fn ended_by(failure: Option<&RunFailure>) -> String {
+    failure.map_or_else(String::new, |found| {
         let step = found.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
         format!("{step}{} {}", found.failure.code, found.failure.message)
     })
