@@ -46,6 +46,17 @@ pub struct HttpRequest {
     pub idempotency_key: Option<String>,
 }
 
+impl HttpRequest {
+    /// Whether it asks and changes nothing, by its method.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        READS.contains(&self.method.as_str())
+    }
+}
+
+/// The methods that change nothing.
+pub(crate) const READS: [&str; 2] = ["GET", "HEAD"];
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DefinitionHash, EventId, RunId};
-use crate::journal::{Entry, Excerpt};
+use crate::journal::{Entry, Excerpt, Unsent};
 use crate::json::Json;
 use crate::outcome::{Failure, Outcome};
 
@@ -48,6 +48,9 @@ pub struct Run {
     pub failure: Option<RunFailure>,
     /// How often a person has sent it out again.
     pub redrives: u32,
+    /// Something of it was planned instead of done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry: bool,
     /// When it has to be at its end, if its workflow bounds that and it has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<i64>,
@@ -289,6 +292,10 @@ pub struct Report {
     pub request: Option<String>,
     /// The sandbox answered.
     pub sandbox: bool,
+    /// Something was planned instead of done, here or in a call before.
+    pub dry: bool,
+    /// What was planned.
+    pub planned: Option<Unsent>,
     /// The call that failed, of an action that makes several.
     pub call: Option<String>,
     /// What the provider answered to the call that failed.

@@ -265,6 +265,7 @@ fn new_run(workflow: &Workflow, event: &Event) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        dry: false,
     }
 }
 

@@ -67,6 +67,7 @@ fn arrival(n: u64) -> Arrival {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        dry: false,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["bench"], &n.to_string())),

@@ -83,6 +83,9 @@ pub struct PlannedRequest {
     pub body: String,
     /// The key that the provider honours.
     pub idempotency_key: Option<String>,
+    /// A live run would only plan it, by `mode: dry`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry: bool,
     /// What is assumed to come back.
     pub assumed: Assumed,
 }
@@ -129,6 +132,7 @@ impl From<Made> for PlannedRequest {
             headers: made.request.headers,
             body: String::from_utf8_lossy(&made.request.body).into_owned(),
             idempotency_key: made.request.idempotency_key,
+            dry: made.dry,
             assumed: Assumed { from: made.origin, answer: answer(&made.gives) },
         }
     }

@@ -35,6 +35,8 @@ pub struct Made {
     pub request: HttpRequest,
     /// The names of the headers that carry credentials.
     pub auth: Vec<String>,
+    /// A live run would only plan it, by `mode: dry`.
+    pub dry: bool,
     /// What was assumed to happen to it.
     pub gives: Gives,
     /// Where that was taken from.
@@ -102,6 +104,7 @@ impl Recorder {
             several: purpose.action.calls.len() > 1,
             request: veiled(request, purpose),
             auth: purpose.auth.iter().map(|slot| slot.header.clone()).collect(),
+            dry: purpose.dry,
             gives: Gives::Lost(Lost::NotSent),
             origin: Origin::Script,
         };
@@ -159,6 +162,10 @@ impl Transport for Recorder {
                 }
             }
         })
+    }
+
+    fn rehearses(&self) -> bool {
+        true
     }
 
     fn output(&self, workflow: &str, step: &str) -> Option<Json> {

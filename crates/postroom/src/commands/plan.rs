@@ -76,10 +76,14 @@ pub(super) fn shown(plan: &rehearsal::Plan, output: &Output) -> String {
     for (index, made) in plan.requests.iter().enumerate() {
         text.push_str(&request(index + 1, made, &plan.event));
     }
-    text.push_str(&match plan.requests.len() {
-        0 => "\nnothing would be sent\n".to_owned(),
-        1 => "\n1 request would be sent; nothing was\n".to_owned(),
-        count => format!("\n{count} requests would be sent; nothing was\n"),
+    let dry = plan.requests.iter().filter(|made| made.dry).count();
+    text.push_str(&match (plan.requests.len() - dry, dry) {
+        (0, 0) => "\nnothing would be sent\n".to_owned(),
+        (1, 0) => "\n1 request would be sent; nothing was\n".to_owned(),
+        (count, 0) => format!("\n{count} requests would be sent; nothing was\n"),
+        (sent, dry) => format!(
+            "\nrequests that would be sent: {sent}, only planned by `mode: dry`: {dry}; nothing was\n"
+        ),
     });
     text
 }
@@ -127,8 +131,11 @@ fn request(number: usize, made: &PlannedRequest, event: &Event) -> String {
     let said = match made.assumed.from {
         Origin::Script => "as the answers say",
         Origin::Example => "the example of the adapter",
-        Origin::Nowhere => "no answer is known: give one with --answers",
+        Origin::Nowhere => "no answer is known; `plan --answers` gives one",
     };
     text.push_str(&format!("-> {} ({said})\n", plain(&made.assumed.answer)));
+    if made.dry {
+        text.push_str("a live run would only plan this, by `mode: dry`\n");
+    }
     text
 }

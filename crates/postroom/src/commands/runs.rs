@@ -1,5 +1,6 @@
 //! `runs`: list, show, cancel, retry.
 
+use comfy_table::{Cell, Color};
 use postroom_core::run::RunFailure;
 use postroom_core::{Run, RunId};
 use serde_json::json;
@@ -90,7 +91,7 @@ fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {
         let took = run.finished_ms.map(|end| span(end.abs_diff(run.created_ms)));
         Ok(vec![
             cell(run.id.to_string()),
-            state(run.state.name()),
+            state_of(&run),
             cell(&run.workflow),
             cell(output.moment.ago(run.created_ms)),
             cell(took.unwrap_or_default()),
@@ -99,6 +100,12 @@ fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {
     };
     let rows = rows.iter().map(row).collect::<Result<_, _>>()?;
     Ok(output.table(&["RUN", "STATE", "WORKFLOW", "CREATED", "TOOK", "FAILURE"], rows))
+}
+
+/// Where a run stands, and that it is none of the real ones.
+pub(super) fn state_of(run: &Run) -> Cell {
+    let name = run.state.name();
+    if run.dry { cell(format!("{name} (dry)")).fg(Color::Yellow) } else { state(name) }
 }
 
 /// What ended a run, in one line.

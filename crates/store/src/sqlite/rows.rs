@@ -28,6 +28,8 @@ pub(super) struct Body<'a> {
     deadline_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancelling: Option<Box<Word>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    dry: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -45,6 +47,7 @@ pub(super) fn body(run: &Run) -> Result<String, Error> {
         redrives: run.redrives,
         deadline_ms: run.deadline_ms,
         cancelling: run.cancelling.clone(),
+        dry: run.dry,
     };
     serde_json::to_string(&body).map_err(|error| corrupt("run body", &error))
 }
@@ -90,6 +93,7 @@ pub(super) fn run(row: &Row<'_>) -> Result<(Run, Option<(KeyHash, u32)>), Error>
         redrives: body.redrives,
         deadline_ms: body.deadline_ms,
         cancelling: body.cancelling,
+        dry: body.dry,
     };
     Ok((run, gate.map(KeyHash).zip(bound)))
 }

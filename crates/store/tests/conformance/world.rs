@@ -356,6 +356,7 @@ pub fn new_run(event: &Event, workflow: &str) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        dry: false,
     }
 }
 
