@@ -276,6 +276,12 @@ mod tests {
         let cut = Excerpt::of(500, &[], long.as_bytes(), clean);
         assert!(cut.cut && cut.body.len() <= MAX_EXCERPT_BYTES, "{}", cut.body.len());
         assert!(!cut.body.contains("sk_"), "{}", &cut.body[4000..]);
+        let key = Some("sk_live_1");
+        let unsent =
+            Unsent::request("POST", "https://a.test/sk_live_1", key, long.as_bytes(), clean);
+        assert_eq!((&unsent.body, unsent.cut), (&cut.body, true));
+        assert_eq!(unsent.url.as_deref(), Some("https://a.test/***"));
+        assert_eq!(unsent.idempotency_key.as_deref(), Some("***"));
         let json = serde_json::to_string(&Entry::new(Kind::Dead, 1)).unwrap();
         assert_eq!(json, r#"{"at_ms":1,"kind":"dead"}"#);
     }

@@ -24,9 +24,9 @@ use crate::secrets::{Secret, Secrets};
 use crate::{Arriving, Bell, Engine, Inner, Parts, Project, owner};
 
 use clock::{Idle, Jumping};
-use recorder::Recorder;
 pub use dry::{DryRuns, EmptyStore, Unplayed};
 pub use plan::{Assumed, Plan, PlannedRequest, PlannedRun, PlannedStep};
+use recorder::Recorder;
 pub use recorder::{Made, Origin};
 pub use script::{Answer, Cue, Gives, Like, Line, Script};
 

@@ -135,13 +135,8 @@ impl Opened {
             ..Options::default()
         };
         let engine = self.engine.clone();
-        let router = postroom_server::router(
-            engine,
-            &self.sources,
-            tokens,
-            options.clone(),
-            stage::empty,
-        );
+        let router =
+            postroom_server::router(engine, &self.sources, tokens, options.clone(), stage::empty);
         (router, options)
     }
 }

@@ -71,8 +71,9 @@ fn flag(what: &str, ours: bool, value: Option<&str>) -> Result<bool, Problem> {
 }
 
 fn unclear(why: String) -> Problem {
-    Problem::new(&problem::DRY_UNCLEAR, why)
-        .hint("write `?dry=true` or `X-Dry-Run: true` for a dry run, neither of them for a real one")
+    Problem::new(&problem::DRY_UNCLEAR, why).hint(
+        "write `?dry=true` or `X-Dry-Run: true` for a dry run, neither of them for a real one",
+    )
 }
 
 /// Plays an event and answers what it would do.
@@ -94,9 +95,7 @@ fn refused(unplayed: Unplayed) -> Problem {
             Problem::new(&problem::DRY_BUSY, "as many dry runs as may be are under way")
         }
         Unplayed::Stopping => Problem::new(&problem::SHUTTING_DOWN, "the server is stopping"),
-        Unplayed::Failed(rehearsal::Error::Event(why)) => {
-            Problem::new(&problem::BAD_ENVELOPE, why)
-        }
+        Unplayed::Failed(rehearsal::Error::Event(why)) => Problem::new(&problem::BAD_ENVELOPE, why),
         Unplayed::Failed(why) => Problem::new(&problem::DRY_ENDLESS, why.to_string())
             .hint("`postroom plan --event FILE` plays it without bounds"),
         Unplayed::Broken => {

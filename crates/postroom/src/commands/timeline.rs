@@ -245,4 +245,24 @@ hint: send it out again with `postroom dlq redrive {RUN}`, or end it with `postr
         assert!(text.ends_with("\noutput\n{\n  \"ts\": \"1.0\"\n}\n"), "{text}");
         assert!(!text.contains("hint"), "{text}");
     }
+
+    #[test]
+    fn what_was_only_planned_is_never_shown_as_done() {
+        let journal = format!(
+            r##"{{"at_ms":{NOON_MS},"kind":"done","step":"post","attempt":1,"dry":true,
+            "request":"POST https://slack.test/","planned":{{"body":"{{}}","cut":true}}}}"##
+        );
+        let text = shown("succeeded", "null", &journal, r#","dry":true,"output":{"ts":"1.0"}"#);
+        for said in [
+            "state        succeeded (dry)\n",
+            "dry          what is planned in the journal was not done, by `mode: dry`\n",
+            "planned",
+            "POST https://slack.test/ [planned, not sent]\n",
+            "body: {} ...\n",
+            "\noutput, not of a provider's real answers\n",
+        ] {
+            assert!(text.contains(said), "{said:?} is not in\n{text}");
+        }
+        assert!(!text.contains("done "), "{text}");
+    }
 }
