@@ -50,12 +50,12 @@ pub struct Entry {
     /// The answer came from the sandbox, not from the provider.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandbox: bool,
-    /// Something was planned instead of done; what came of it is made up from the adapter's example.
+    /// Something was planned instead of done; what came of it is made up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry: bool,
     /// What would have been done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planned: Option<Unsent>,
+    pub planned: Option<Box<Unsent>>,
     /// What the provider answered to a call that failed, without secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Excerpt>,

@@ -295,7 +295,7 @@ pub struct Report {
     /// Something was planned instead of done, here or in a call before.
     pub dry: bool,
     /// What was planned.
-    pub planned: Option<Unsent>,
+    pub planned: Option<Box<Unsent>>,
     /// The call that failed, of an action that makes several.
     pub call: Option<String>,
     /// What the provider answered to the call that failed.

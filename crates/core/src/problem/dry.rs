@@ -19,8 +19,8 @@ pub static DRY_BUSY: Kind = kind(
     429,
     "too many dry runs at once",
     "A server plays few dry runs at the same time, so that they do not take the processors from \
-     real work. Try again after the seconds in `Retry-After`, or use `postroom plan`, which needs no \
-     server.",
+     real work. Try again after the seconds in `Retry-After`, or use `postroom plan`, which needs \
+     no server.",
 );
 
 /// A dry run that does not come to an end.

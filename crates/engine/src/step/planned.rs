@@ -12,8 +12,8 @@ use super::{Attempt, Call, refused};
 use crate::secrets::redact;
 
 impl Attempt {
-    /// Whether a call would change something that `mode: dry` keeps from being changed. What decides
-    /// is the action: a call that reads, beside one that writes, would read what was never written.
+    /// Whether `mode: dry` keeps a call back. What decides is the action: a call that reads, beside
+    /// one that writes, would read what was never written.
     pub(super) fn holds_back(
         &self,
         call: &Call<'_>,
@@ -50,7 +50,7 @@ impl Attempt {
         let clean = |text| redact(&*self.inner.secrets, text);
         let unsent = Unsent::request(&request.method, &request.url, key, &request.body, clean);
         report.request = Some(super::line(request));
-        (report.dry, report.planned) = (true, Some(unsent));
+        (report.dry, report.planned) = (true, Some(Box::new(unsent)));
         self.inner.signals.planned(&call.adapter.name, &call.action.name);
         let response = call.action.sandbox(call.index, request, context).map_err(refused)?;
         match call.action.interpret(call.index, &response, context) {
@@ -72,7 +72,7 @@ impl Attempt {
         Some(Report {
             request: Some(format!("emit {} (key: {key_text})", event.kind)),
             dry: true,
-            planned: Some(Unsent::event(&event.kind, key, data, clean)),
+            planned: Some(Box::new(Unsent::event(&event.kind, key, data, clean))),
             ..Report::default()
         })
     }

@@ -81,9 +81,9 @@ pub(super) fn shown(plan: &rehearsal::Plan, output: &Output) -> String {
         (0, 0) => "\nnothing would be sent\n".to_owned(),
         (1, 0) => "\n1 request would be sent; nothing was\n".to_owned(),
         (count, 0) => format!("\n{count} requests would be sent; nothing was\n"),
-        (sent, dry) => format!(
-            "\nrequests that would be sent: {sent}, only planned by `mode: dry`: {dry}; nothing was\n"
-        ),
+        (sent, dry) => {
+            format!("\n{sent} would be sent, {dry} only planned by `mode: dry`; nothing was\n")
+        }
     });
     text
 }
