@@ -68,6 +68,9 @@ fn a_dry_run_is_the_plan_of_what_is_sent_then_and_does_nothing() {
     assert!(said.contains("Bearer {api_key: STRIPE_API_KEY}"), "{said}");
     assert_eq!(stripe.double.lines(), Vec::<String>::new());
     empty(&server);
+    // The log tells of the dry runs, and of no call that was never made.
+    assert_eq!(server.log.having("dry run").len(), 2, "{}", server.log.text());
+    assert!(!server.log.text().contains("/v1/invoices"), "{}", server.log.text());
 
     // The same event for real is no repetition, and sends what was planned.
     let sent = post(&server, &format!("{INGEST}?dry=false"), &[], ORDER);

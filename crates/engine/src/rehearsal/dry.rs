@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use postroom_store::Store;
 use tokio::sync::Semaphore;
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 
 use super::{Bounds, Error, Plan, Script, Stage, rehearse_within};
 use crate::{Arriving, Bell, Engine, Project};
@@ -68,7 +70,9 @@ impl DryRuns {
                 script: Script::default(),
                 only: None,
             };
-            let rehearsed = rehearse_within(stage, event, None, BOUNDS);
+            // Its log would tell of calls and dead letters as if there were any.
+            let rehearsed =
+                with_default(&Dispatch::none(), || rehearse_within(stage, event, None, BOUNDS));
             let plan = rehearsed.map(|rehearsed| Plan::of(rehearsed, &project));
             drop(place);
             plan
