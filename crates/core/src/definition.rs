@@ -59,6 +59,13 @@ impl Mode {
         }
     }
 
+    /// Whether it acts.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    pub fn is_live(&self) -> bool {
+        *self == Self::Live
+    }
+
     /// The mode of a word.
     ///
     /// # Errors
@@ -396,6 +403,7 @@ impl Workflow {
             dedupe: None,
             concurrency: None,
             max_hops: None,
+            mode: Mode::Live,
             timeout_ms: None,
             steps: vec![step],
             main_steps: 1,

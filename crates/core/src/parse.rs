@@ -7,7 +7,9 @@ use postroom_expr::{Read, nearest};
 
 use self::steps::{DAY_MS, Steps};
 pub use self::tasks::pause_ms;
-use crate::definition::{Call, Concurrency, Defaults, MAX_WAIT_MS, Mode, Stored, Trigger, Workflow};
+use crate::definition::{
+    Call, Concurrency, Defaults, MAX_WAIT_MS, Mode, Stored, Trigger, Workflow,
+};
 use crate::duration;
 use crate::problem::{self, Problem};
 use crate::retry::{Backoff, RetryPolicy};

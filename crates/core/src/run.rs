@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::definition::Mode;
 use crate::id::{DefinitionHash, EventId, RunId};
 use crate::journal::{Entry, Excerpt, Unsent};
 use crate::json::Json;
@@ -48,6 +49,9 @@ pub struct Run {
     pub failure: Option<RunFailure>,
     /// How often a person has sent it out again.
     pub redrives: u32,
+    /// Whether it acts, whatever its workflow says: one that a dry run has called does not.
+    #[serde(default, skip_serializing_if = "Mode::is_live")]
+    pub mode: Mode,
     /// Something of it was planned instead of done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry: bool,
@@ -145,6 +149,7 @@ impl StepState {
             Self::Running => "running",
             Self::Intent => "intent",
             Self::Waiting => "waiting",
+            Self::Items => "items",
             Self::Done => "done",
             Self::Skipped => "skipped",
             Self::Failed => "failed",

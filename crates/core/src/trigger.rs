@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postroom_expr::{Fault, Limits, Value, nearest};
 
-use crate::definition::{Trigger, Workflow};
+use crate::definition::{Mode, Trigger, Workflow};
 use crate::event::Event;
 use crate::id::{KeyHash, RunId};
 use crate::outcome::Failure;
@@ -265,6 +265,7 @@ fn new_run(workflow: &Workflow, event: &Event) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
         dry: false,
     }
 }

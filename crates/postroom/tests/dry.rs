@@ -376,3 +376,27 @@ fn a_redrive_after_the_mode_is_gone_sends_only_what_was_not_done() {
     assert_eq!(run["dry"], Value::Null, "{run:#}");
     assert_eq!(web.lines(), ["GET /stock", "GET /stock", "POST /orders"]);
 }
+
+#[test]
+fn what_a_dry_run_calls_is_dry_with_it() {
+    let (web, slack) = doubles();
+    let pack = "workflow: pack\non: [call]\nsteps:\n  - id: call\n    uses: http/request\n    \
+                with: { url: /pack, method: POST }\n";
+    let ship = "workflow: ship\nMODEon: [{ event: SHIP }]\nsteps:\n  - id: pack\n    call: pack\n";
+    let project = Project::new(&shop(&web, &slack, ["live", "live"])).workflow("pack", pack);
+    let project = project.workflow("ship", &ship.replace("MODE", "mode: dry\n"));
+    let server = project.start();
+    let run = server.run(&server.send("SHIP", &json!({})), &["succeeded", "dead"]);
+    assert_eq!((&run["state"], &run["dry"]), (&json!("succeeded"), &json!(true)), "{run:#}");
+    assert_eq!(run["output"]["body"]["id"], "ord_1", "{run:#}");
+    assert_eq!(web.lines(), Vec::<String>::new());
+    let runs = server.read("/runs?workflow=pack");
+    assert_eq!((&runs["data"][0]["dry"], &runs["data"][0]["mode"]), (&json!(true), &json!("dry")));
+    server.kill();
+
+    project.write("workflows/ship.yaml", &ship.replace("MODE", ""));
+    let server = project.start();
+    let run = server.run(&server.send("SHIP", &json!({})), &["succeeded", "dead"]);
+    assert_eq!((&run["state"], &run["dry"]), (&json!("succeeded"), &Value::Null), "{run:#}");
+    assert_eq!(web.lines(), ["POST /pack"]);
+}

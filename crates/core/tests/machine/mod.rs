@@ -90,6 +90,7 @@ pub fn new_run(now_ms: i64) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
         dry: false,
     }
 }

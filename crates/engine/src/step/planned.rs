@@ -12,6 +12,14 @@ use super::{Attempt, Call, refused};
 use crate::secrets::redact;
 
 impl Attempt {
+    /// Whether the run acts: its workflow does, and it was not called by one that does not.
+    pub(super) fn mode(&self) -> Mode {
+        match (self.known.workflow.mode, self.run.mode) {
+            (Mode::Live, Mode::Live) => Mode::Live,
+            _ => Mode::Dry,
+        }
+    }
+
     /// Whether `mode: dry` keeps a call back. What decides is the action: a call that reads, beside
     /// one that writes, would read what was never written.
     pub(super) fn holds_back(
@@ -20,7 +28,7 @@ impl Attempt {
         request: &HttpRequest,
         context: &Context<'_>,
     ) -> bool {
-        let modes = [self.known.workflow.mode, call.connection.mode];
+        let modes = [self.mode(), call.connection.mode];
         modes.contains(&Mode::Dry) && !(request.reads() && call.action.only_reads(context))
     }
 
@@ -62,7 +70,7 @@ impl Attempt {
     /// What is noted of an event that is kept back, because what came before it may be made up;
     /// `None` if it is to be written down.
     pub(super) fn kept_back(&self, event: &Event) -> Option<Report> {
-        if self.known.workflow.mode == Mode::Live || self.inner.transport.rehearses() {
+        if self.mode().is_live() || self.inner.transport.rehearses() {
             return None;
         }
         let clean = |text| redact(&*self.inner.secrets, text);

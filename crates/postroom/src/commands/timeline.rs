@@ -139,7 +139,10 @@ fn detail(entry: &Entry, output: &Output) -> String {
     about.extend(entry.call.as_deref());
     about.extend(entry.request.as_deref());
     about.extend(entry.sandbox.then_some("[sandbox]"));
-    about.extend(entry.dry.then_some("[planned, not sent]"));
+    about.extend(match entry.planned {
+        Some(_) => Some("[planned, not sent]"),
+        None => entry.dry.then_some("[dry]"),
+    });
     if !about.is_empty() {
         lines.push(about.join(" "));
     }
