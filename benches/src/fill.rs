@@ -88,5 +88,5 @@ fn arrival(router: &Router, past: &Past<'_>, data: &Json, n: usize, received_ms:
             start.run.finished_ms = Some(received_ms);
         }
     }
-    Arrival { event, dedupe: None, dedupe_until_ms: received_ms, starts }
+    Arrival { event: event.into(), dedupe: None, dedupe_until_ms: received_ms, starts }
 }

@@ -7,7 +7,7 @@ use postroom_core::{Failure, Json};
 use postroom_expr::{JsonView, Kind, Mapping, Scope, Template};
 
 use crate::adapter::{Action, Call, Idempotency};
-use crate::exchange::{Context, HttpRequest, Planned};
+use crate::exchange::{Context, HttpRequest, Planned, READS};
 use crate::form::{self, Lists};
 use crate::scope::LIMITS;
 use crate::url::{self, PathPart};
@@ -167,6 +167,16 @@ impl Action {
         let Some(call) = self.calls.get(call) else { return Idempotency::None };
         let key = self.call_key(call, context);
         self.idempotency_in(call, &self.scope(context, &key))
+    }
+
+    /// Whether every call asks and changes nothing, by its method, whatever its own condition says.
+    /// A method that cannot be known yet is taken for one that changes something.
+    #[must_use]
+    pub fn only_reads(&self, context: &Context<'_>) -> bool {
+        self.calls.iter().all(|call| {
+            let scope = self.scope(context, context.key);
+            self.method(call, &scope).is_ok_and(|method| READS.contains(&method.as_str()))
+        })
     }
 
     /// A word that cannot be evaluated is taken for the careful one.

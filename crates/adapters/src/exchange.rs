@@ -46,6 +46,17 @@ pub struct HttpRequest {
     pub idempotency_key: Option<String>,
 }
 
+impl HttpRequest {
+    /// Whether it asks and changes nothing, by its method.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        READS.contains(&self.method.as_str())
+    }
+}
+
+/// The methods that change nothing.
+pub(crate) const READS: [&str; 2] = ["GET", "HEAD"];
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
@@ -66,4 +77,19 @@ pub enum Lost {
     NoAnswer,
     /// It was sent and no answer came in time.
     TimedOut,
+}
+
+impl Lost {
+    /// Every way in which an answer is lost.
+    pub const ALL: [Self; 3] = [Self::TimedOut, Self::NoAnswer, Self::NotSent];
+
+    /// The word of tests and plans.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timeout",
+            Self::NoAnswer => "no-answer",
+            Self::NotSent => "not-sent",
+        }
+    }
 }

@@ -425,3 +425,28 @@ fn the_sandbox_makes_one_object_for_one_key() {
     assert_ne!(body("k-1"), body("k-2"));
     assert!(body("k-1").contains(r#""email":"a@b.c""#), "{}", body("k-1"));
 }
+
+#[test]
+fn an_action_only_reads_if_every_call_is_known_to() {
+    let (config, results) = (Json::null(), []);
+    let only_reads = |action: &Action, input: &str| {
+        let input = json(input);
+        let results = &results;
+        let context =
+            Context { input: &input, results, config: &config, base_url: None, key: "run_1.step" };
+        action.only_reads(&context)
+    };
+    let request = action("http", "request");
+    for (method, reads) in
+        [("GET", true), ("HEAD", true), ("OPTIONS", false), ("POST", false), ("DELETE", false)]
+    {
+        let input = format!(r#"{{"url":"https://a.test/","method":"{method}"}}"#);
+        assert_eq!(only_reads(&request, &input), reads, "{method}");
+    }
+    assert!(only_reads(&request, r#"{"url":"https://a.test/"}"#));
+    // What cannot be evaluated may be anything.
+    assert!(!only_reads(&request, r#"{"method":7}"#));
+    // Its first call reads, the others do not.
+    let invoice = action("stripe", "create_invoice");
+    assert!(!only_reads(&invoice, r#"{"customerId":"c","amount":1,"currency":"eur"}"#));
+}

@@ -5,6 +5,7 @@ use postroom_expr::{Expr, Mapping, Template};
 use serde::{Deserialize, Serialize};
 
 use crate::id::DefinitionHash;
+use crate::problem::{self, Problem};
 use crate::retry::RetryPolicy;
 
 /// A workflow that passed every check.
@@ -26,10 +27,57 @@ pub struct Workflow {
     pub max_hops: Option<u16>,
     /// How long a run may take from its start to its end, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Whether its runs act.
+    pub mode: Mode,
     /// Steps of the run in the order written, then the steps of `on_failure`.
     pub steps: Vec<Step>,
     /// How many of `steps` belong to the run itself.
     pub main_steps: usize,
+}
+
+/// Whether something acts, or only plans what it would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It acts.
+    #[default]
+    Live,
+    /// What would change something outside is written down instead of done.
+    Dry,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Dry];
+
+    /// The word of files and the API.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Dry => "dry",
+        }
+    }
+
+    /// Whether it acts.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    pub fn is_live(&self) -> bool {
+        *self == Self::Live
+    }
+
+    /// The mode of a word.
+    ///
+    /// # Errors
+    /// What is wrong with the word, under the name of the setting it was written for.
+    pub fn of_word(word: &str, setting: &str) -> Result<Self, Problem> {
+        let found = Self::ALL.into_iter().find(|mode| mode.word() == word);
+        found.ok_or_else(|| {
+            let detail = format!("`{setting}` is `{word}`");
+            let hint = "write `dry`, so that nothing is changed outside, or `live`";
+            Problem::new(&problem::BAD_VALUE, detail).hint(hint)
+        })
+    }
 }
 
 /// What starts a workflow.
@@ -355,6 +403,7 @@ impl Workflow {
             dedupe: None,
             concurrency: None,
             max_hops: None,
+            mode: Mode::Live,
             timeout_ms: None,
             steps: vec![step],
             main_steps: 1,

@@ -50,6 +50,12 @@ pub struct Entry {
     /// The answer came from the sandbox, not from the provider.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sandbox: bool,
+    /// Something was planned instead of done; what came of it is made up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry: bool,
+    /// What would have been done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Box<Unsent>>,
     /// What the provider answered to a call that failed, without secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Excerpt>,
@@ -97,17 +103,76 @@ impl Excerpt {
         body: &[u8],
         clean: impl Fn(String) -> String,
     ) -> Self {
-        // A secret at the cut must not be left in part, so it is taken out before.
-        let start = &body[..body.len().min(16 * MAX_EXCERPT_BYTES)];
-        let mut text = clean(String::from_utf8_lossy(start).into_owned());
-        let cut = start.len() < body.len() || text.len() > MAX_EXCERPT_BYTES;
-        text.truncate(text.floor_char_boundary(MAX_EXCERPT_BYTES));
+        let (body, cut) = start(body, &clean);
         let headers = headers.iter().filter_map(|(name, value)| {
             let name = name.to_ascii_lowercase();
             let short = value.len() <= 256;
             (short && telling(&name)).then(|| (name, clean(value.clone())))
         });
-        Self { status, headers: headers.take(16).collect(), body: text, cut }
+        Self { status, headers: headers.take(16).collect(), body, cut }
+    }
+}
+
+/// The start of a body without secrets, and whether there was more.
+fn start(body: &[u8], clean: impl Fn(String) -> String) -> (String, bool) {
+    // A secret at the cut must not be left in part, so it is taken out before.
+    let start = &body[..body.len().min(16 * MAX_EXCERPT_BYTES)];
+    let mut text = clean(String::from_utf8_lossy(start).into_owned());
+    let cut = start.len() < body.len() || text.len() > MAX_EXCERPT_BYTES;
+    text.truncate(text.floor_char_boundary(MAX_EXCERPT_BYTES));
+    (text, cut)
+}
+
+/// What was planned and not done: a request with method and URL, or an event with its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsent {
+    /// The method of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Its absolute URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The type of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// The key by which a repetition would be recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// The start of the body, or of the event's data.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// There was more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+impl Unsent {
+    /// A request that is not sent. `clean` takes secrets out of a text.
+    pub fn request(
+        method: &str,
+        url: &str,
+        key: Option<&str>,
+        body: &[u8],
+        clean: impl Fn(String) -> String,
+    ) -> Self {
+        let method = Some(method.to_owned());
+        Self { method, url: Some(clean(url.to_owned())), ..Self::of(key, body, clean) }
+    }
+
+    /// An event that is not written down.
+    pub fn event(
+        kind: &str,
+        key: Option<&str>,
+        data: &[u8],
+        clean: impl Fn(String) -> String,
+    ) -> Self {
+        Self { event: Some(kind.to_owned()), ..Self::of(key, data, clean) }
+    }
+
+    fn of(key: Option<&str>, body: &[u8], clean: impl Fn(String) -> String) -> Self {
+        let (body, cut) = start(body, &clean);
+        let idempotency_key = key.map(|key| clean(key.to_owned()));
+        Self { idempotency_key, body, cut, ..Self::default() }
     }
 }
 
@@ -172,6 +237,8 @@ impl Entry {
             note: None,
             request: None,
             sandbox: false,
+            dry: false,
+            planned: None,
             answer: None,
             child: None,
             ask: None,
@@ -209,6 +276,12 @@ mod tests {
         let cut = Excerpt::of(500, &[], long.as_bytes(), clean);
         assert!(cut.cut && cut.body.len() <= MAX_EXCERPT_BYTES, "{}", cut.body.len());
         assert!(!cut.body.contains("sk_"), "{}", &cut.body[4000..]);
+        let key = Some("sk_live_1");
+        let unsent =
+            Unsent::request("POST", "https://a.test/sk_live_1", key, long.as_bytes(), clean);
+        assert_eq!((&unsent.body, unsent.cut), (&cut.body, true));
+        assert_eq!(unsent.url.as_deref(), Some("https://a.test/***"));
+        assert_eq!(unsent.idempotency_key.as_deref(), Some("***"));
         let json = serde_json::to_string(&Entry::new(Kind::Dead, 1)).unwrap();
         assert_eq!(json, r#"{"at_ms":1,"kind":"dead"}"#);
     }

@@ -7,7 +7,9 @@ use postroom_expr::{Read, nearest};
 
 use self::steps::{DAY_MS, Steps};
 pub use self::tasks::pause_ms;
-use crate::definition::{Call, Concurrency, Defaults, MAX_WAIT_MS, Stored, Trigger, Workflow};
+use crate::definition::{
+    Call, Concurrency, Defaults, MAX_WAIT_MS, Mode, Stored, Trigger, Workflow,
+};
 use crate::duration;
 use crate::problem::{self, Problem};
 use crate::retry::{Backoff, RetryPolicy};
@@ -63,6 +65,7 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
         let hops = source.int(node, "max_hops", 1, MAX_HOPS.into())?;
         u16::try_from(hops).ok()
     });
+    let mode = fields.take("mode").and_then(|node| mode(source, node, "mode"));
     let retry =
         fields.take("retry").map(|node| retry(source, node, "retry", stored.defaults.retry));
     let timeout_ms =
@@ -93,9 +96,15 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
         concurrency,
         max_hops,
         timeout_ms,
+        mode: mode.unwrap_or_default(),
         steps,
         main_steps,
     })
+}
+
+fn mode(source: &mut Source<'_>, node: &Node, path: &str) -> Option<Mode> {
+    let text = source.text(node, path)?;
+    Mode::of_word(text, path).map_err(|problem| source.report(problem, node.at)).ok()
 }
 
 /// Names of ours: letters, digits, `_`, `-` and `.`; they stand in paths, keys and metrics.

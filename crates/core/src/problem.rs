@@ -7,9 +7,11 @@ use std::fmt;
 use serde::Serialize;
 
 mod checked;
+mod dry;
 mod going;
 mod table;
 pub use checked::*;
+pub use dry::*;
 pub use going::*;
 pub use table::*;
 

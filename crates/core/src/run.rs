@@ -9,8 +9,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::definition::Mode;
 use crate::id::{DefinitionHash, EventId, RunId};
-use crate::journal::{Entry, Excerpt};
+use crate::journal::{Entry, Excerpt, Unsent};
 use crate::json::Json;
 use crate::outcome::{Failure, Outcome};
 
@@ -48,6 +49,12 @@ pub struct Run {
     pub failure: Option<RunFailure>,
     /// How often a person has sent it out again.
     pub redrives: u32,
+    /// Whether it acts, whatever its workflow says: one that a dry run has called does not.
+    #[serde(default, skip_serializing_if = "Mode::is_live")]
+    pub mode: Mode,
+    /// Something of it was planned instead of done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry: bool,
     /// When it has to be at its end, if its workflow bounds that and it has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<i64>,
@@ -131,6 +138,24 @@ pub enum StepState {
     Failed,
     /// Its answer was lost.
     Unknown,
+}
+
+impl StepState {
+    /// The word used in the API and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Intent => "intent",
+            Self::Waiting => "waiting",
+            Self::Items => "items",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Where one step of a run stands, or one item of a step that is carried out for each item of a
@@ -272,6 +297,10 @@ pub struct Report {
     pub request: Option<String>,
     /// The sandbox answered.
     pub sandbox: bool,
+    /// Something was planned instead of done, here or in a call before.
+    pub dry: bool,
+    /// What was planned.
+    pub planned: Option<Box<Unsent>>,
     /// The call that failed, of an action that makes several.
     pub call: Option<String>,
     /// What the provider answered to the call that failed.

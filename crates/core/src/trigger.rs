@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postroom_expr::{Fault, Limits, Value, nearest};
 
-use crate::definition::{Trigger, Workflow};
+use crate::definition::{Mode, Trigger, Workflow};
 use crate::event::Event;
 use crate::id::{KeyHash, RunId};
 use crate::outcome::Failure;
@@ -41,7 +41,7 @@ pub struct Near {
 }
 
 /// What a workflow makes of an event.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Verdict {
     /// The workflow.
     pub workflow: String,
@@ -263,6 +263,8 @@ fn new_run(workflow: &Workflow, event: &Event, key: Option<String>) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
+        dry: false,
     }
 }
 

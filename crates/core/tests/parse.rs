@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use postroom_core::definition::{Approve, Defaults, Stored, Task, Wait, Workflow};
+use postroom_core::definition::{Approve, Defaults, Mode, Stored, Task, Wait, Workflow};
 use postroom_core::parse;
 use postroom_core::problem::Problem;
 
@@ -30,6 +30,9 @@ fn outcome(text: &str) -> String {
         let condition = trigger.condition.as_ref().map_or("", |condition| condition.source());
         let source = trigger.source.as_deref().unwrap_or("*");
         writeln!(out, "  on {} from {source} if {condition}", trigger.event).unwrap();
+    }
+    if workflow.mode == Mode::Dry {
+        writeln!(out, "  only plans").unwrap();
     }
     if let Some(bound) = &workflow.concurrency {
         writeln!(out, "  at most {}", bound.limit).unwrap();

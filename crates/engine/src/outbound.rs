@@ -55,6 +55,8 @@ pub struct Purpose<'a> {
     pub auth: &'a [SecretHeader],
     /// Under which name each credential is kept.
     pub credentials: &'a BTreeMap<String, String>,
+    /// Outside a rehearsal, `mode: dry` would have kept it back.
+    pub dry: bool,
 }
 
 /// Sends requests.
@@ -67,6 +69,11 @@ pub trait Transport: Send + Sync + 'static {
     /// rehearsal says so.
     fn output(&self, _workflow: &str, _step: &str) -> Option<Json> {
         None
+    }
+
+    /// Whether it only writes down; only a rehearsal's does.
+    fn rehearses(&self) -> bool {
+        false
     }
 }
 

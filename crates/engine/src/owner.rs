@@ -304,7 +304,9 @@ impl Owner {
         let (input, written) = match note {
             Note::Intent { spot, written } => (Input::Intent { spot }, written),
             Note::Called { spot, call, output, report, written } => {
-                self.memory.called(spot, call.clone(), output.clone());
+                if !report.dry {
+                    self.memory.called(spot, call.clone(), output.clone());
+                }
                 (Input::Called { spot, report, call, output }, written)
             }
             Note::Resume { spot, output, by, told } => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use postroom_adapters::{Adapter, Catalog, RateLimit};
-use postroom_core::definition::{Stored, Workflow};
+use postroom_core::definition::{Mode, Stored, Workflow};
 use postroom_core::trigger::Router;
 use postroom_core::{Json, Problem, problem};
 
@@ -37,6 +37,8 @@ pub struct Connection {
     pub credentials: BTreeMap<String, String>,
     /// How fast it may be used; the adapter's own limits when empty.
     pub limits: Vec<RateLimit>,
+    /// Whether what would change something there is sent.
+    pub mode: Mode,
 }
 
 impl Connection {
@@ -52,6 +54,7 @@ impl Connection {
             config: Json::null(),
             credentials: credentials.collect(),
             limits: adapter.limits.clone(),
+            mode: Mode::Live,
         }
     }
 }

@@ -6,7 +6,10 @@
 //! Runs are played one after the other; one that sleeps is taken up again when its time has come.
 
 mod clock;
+mod dry;
 mod people;
+mod plan;
+mod player;
 mod recorder;
 mod script;
 
@@ -16,14 +19,17 @@ use postroom_core::trigger::Verdict;
 use postroom_core::{Entry, Event, EventId, Run, Workflow};
 use postroom_expr::Limits;
 use postroom_store::{RunFilter, Store};
-use tokio::sync::Semaphore;
 
 use crate::project::Settings;
 use crate::secrets::{Secret, Secrets};
-use crate::{Arriving, Bell, Engine, Parts, Project, owner};
+use crate::{Arriving, Bell, Engine, Parts, Project};
 
 use clock::{Idle, Jumping};
+pub use dry::{DryRuns, EmptyStore, Unplayed};
 use people::People;
+pub use plan::{Assumed, Plan, PlannedRequest, PlannedRun, PlannedStep};
+use player::Player;
+use recorder::Recorder;
 pub use recorder::{Made, Origin};
 pub use script::{Answer, Cue, Gives, Later, Like, Line, Said, Script};
 
@@ -70,6 +76,19 @@ pub struct Played {
     pub journal: Vec<Entry>,
 }
 
+/// How far a rehearsal goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How often runs are taken up, at the start and after each time they slept.
+    pub taken_up: usize,
+    /// Bytes of requests, and of what runs write down.
+    pub bytes: usize,
+}
+
+impl Bounds {
+    const NONE: Self = Self { taken_up: usize::MAX, bytes: usize::MAX };
+}
+
 /// Why there was no rehearsal.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -85,6 +104,9 @@ pub enum Error {
     /// It goes on and on.
     #[error("the rehearsal does not come to an end")]
     Endless,
+    /// It goes beyond its bounds.
+    #[error("the rehearsal goes beyond {0}")]
+    Beyond(String),
 }
 
 /// Plays an event through a project. `id` is its id if it had one before, so that everything that
@@ -93,8 +115,21 @@ pub enum Error {
 /// # Errors
 /// Why it could not be played to the end; failures of steps are part of what came of it.
 pub fn rehearse(stage: Stage, event: Arriving, id: Option<EventId>) -> Result<Rehearsed, Error> {
+    rehearse_within(stage, event, id, Bounds::NONE)
+}
+
+/// The same within bounds.
+///
+/// # Errors
+/// The same, and that it went beyond the bounds.
+pub fn rehearse_within(
+    stage: Stage,
+    event: Arriving,
+    id: Option<EventId>,
+    bounds: Bounds,
+) -> Result<Rehearsed, Error> {
     let clock = Arc::new(Jumping::from(stage.now_ms));
-    match clock.play(play(stage, event, id, Arc::clone(&clock))) {
+    match clock.play(play(stage, event, id, bounds, Arc::clone(&clock))) {
         Ok(rehearsed) => rehearsed,
         Err(Idle::Stuck) => Err(Error::Stuck),
         Err(Idle::Endless) => Err(Error::Endless),
@@ -105,12 +140,14 @@ async fn play(
     stage: Stage,
     event: Arriving,
     id: Option<EventId>,
+    bounds: Bounds,
     clock: Arc<Jumping>,
 ) -> Result<Rehearsed, Error> {
     let people = People::of(&stage.script);
     let mut later = stage.script.later.clone();
     later.sort_by_key(|later| later.after_ms);
-    let recorder = Arc::new(recorder::Recorder::new(stage.script, Arc::clone(&clock)));
+    let recorder = Recorder::new(stage.script, Arc::clone(&clock), bounds.bytes);
+    let recorder = Arc::new(recorder);
     let parts = Parts {
         store: stage.store,
         bell: stage.bell,
@@ -129,9 +166,10 @@ async fn play(
         arrival.starts.retain(|start| start.run.workflow == *only);
     }
     inner.store.record(vec![arrival]).await?;
+    let mut player = Player::new(&engine, people, &recorder, bounds);
     for Later { after_ms, event } in later {
         let at_ms = stage.now_ms.saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
-        work(&engine, &people, Some(at_ms)).await?;
+        player.work(Some(at_ms)).await?;
         let mut arrival = inner.routed(inner.named(event, None).map_err(Error::Event)?);
         if let Some(only) = &stage.only {
             let wanted = |name: &str| name == only || name == Workflow::WAKE;
@@ -139,7 +177,7 @@ async fn play(
         }
         inner.store.record(vec![arrival]).await?;
     }
-    work(&engine, &people, None).await?;
+    player.work(None).await?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
     let workflows = &engine.project().workflows;
     let mut runs = Vec::new();
@@ -153,41 +191,6 @@ async fn play(
     let place = |name: &str| verdicts.iter().position(|verdict| verdict.workflow == name);
     runs.sort_by_key(|played| (played.run.created_ms, place(&played.run.workflow)));
     Ok(Rehearsed { event, verdicts, runs, requests: recorder.take() })
-}
-
-/// Works on what is due, one run at a time, until nothing is due any more, or up to a time.
-async fn work(
-    engine: &Engine,
-    people: &People,
-    until_ms: Option<i64>,
-) -> Result<(), postroom_store::Error> {
-    let inner = &engine.inner;
-    loop {
-        let room = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
-        let (Ok(ahead), Ok(slot)) = (room(&inner.ahead).await, room(&inner.slots).await) else {
-            return Ok(());
-        };
-        let now_ms = inner.clock.now_ms();
-        let mut claimed = inner.store.claim(1, inner.settings.lease_ms, now_ms).await?;
-        if let Some(lease) = claimed.leases.pop() {
-            let place = owner::Place { ahead, slot };
-            Box::pin(owner::fetch(Arc::clone(inner), lease, place)).await;
-            continue;
-        }
-        if people.answer(engine).await? {
-            continue;
-        }
-        match (claimed.next_due_ms, until_ms) {
-            (Some(due_ms), until_ms) if until_ms.is_none_or(|until_ms| due_ms <= until_ms) => {
-                inner.clock.sleep_until(due_ms).await;
-            }
-            (_, Some(until_ms)) => {
-                inner.clock.sleep_until(until_ms).await;
-                return Ok(());
-            }
-            (_, None) => return Ok(()),
-        }
-    }
 }
 
 /// Every credential is there, and is its own name.

@@ -91,6 +91,8 @@ pub struct Signals {
     pub step_seconds: Histograms,
     /// Runs that ended.
     pub runs_finished: Family<RunLabels, Counter>,
+    /// Calls and events that `mode: dry` kept back.
+    pub planned: Family<StepLabels, Counter>,
     /// Runs that died.
     pub dead_letters: Family<DeadLabels, Counter>,
     failure_codes: Mutex<std::collections::HashSet<(String, String)>>,
@@ -127,6 +129,7 @@ impl Signals {
             failures: Family::default(),
             step_seconds: Family::new_with_constructor(latency),
             runs_finished: Family::default(),
+            planned: Family::default(),
             dead_letters: Family::default(),
             failure_codes: Mutex::default(),
             sources: RwLock::default(),
@@ -149,6 +152,11 @@ impl Signals {
             signals.step_seconds.clone(),
         );
         r.register("runs_finished", "Runs that ended, by state", signals.runs_finished.clone());
+        r.register(
+            "planned",
+            "Calls and events that were planned and not sent, by `mode: dry`",
+            signals.planned.clone(),
+        );
         r.register("dead_letters", "Runs that died, by reason", signals.dead_letters.clone());
         r.register_collector(Box::new(StoreCollector { stats }));
         Self { registry, ..signals }
@@ -170,6 +178,12 @@ impl Signals {
         });
         self.sources.write().insert(name.to_owned(), Arc::clone(&signals));
         signals
+    }
+
+    /// Counts a call or an event that was planned.
+    pub(crate) fn planned(&self, adapter: &str, action: &str) {
+        let labels = StepLabels { adapter: adapter.to_owned(), action: action.to_owned() };
+        self.planned.get_or_create(&labels).inc();
     }
 
     /// Counts a run that has died.

@@ -4,6 +4,7 @@
 mod emit;
 mod input;
 mod list;
+mod planned;
 mod told;
 mod wait;
 
@@ -158,6 +159,7 @@ impl Calling {
             self.attempt.called.push((id.clone(), output.clone()));
             if index < last {
                 self.attempt.write_call(notes, id, output, report).await?;
+                report.planned = None;
             }
         }
         self.output()
@@ -231,6 +233,7 @@ impl Attempt {
             call,
             request = report.request,
             sandbox = report.sandbox,
+            dry = report.dry,
             "call done"
         );
         let (written, done) = oneshot::channel();
@@ -312,10 +315,11 @@ impl Attempt {
             Planned::Send(request) => request,
             Planned::Skip => return Ok(None),
         };
+        if self.plans(call, &request, &context, report) {
+            return self.plan(call, &request, &context, report).map(Some);
+        }
         self.wait_for_limit(call).await?;
-        let key = request.idempotency_key.as_deref().unwrap_or("none");
-        report.request =
-            Some(format!("{} {} (idempotency key: {key})", request.method, request.url));
+        report.request = Some(line(&request));
         if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
             let (written, done) = oneshot::channel();
             self.tell(notes, Note::Intent { spot: self.spot, written }, done).await?;
@@ -349,6 +353,7 @@ impl Attempt {
             let response = call.action.sandbox(call.index, &request, context).map_err(refused)?;
             return Ok(Ok(Answered::Response(response)));
         }
+        let dry = self.holds_back(call, &request, context);
         let auth = std::mem::take(&mut request.secrets);
         for slot in &auth {
             let name = call.connection.credentials.get(&slot.credential);
@@ -370,6 +375,7 @@ impl Attempt {
             context,
             auth: &auth,
             credentials: &call.connection.credentials,
+            dry,
         };
         Ok(self.inner.transport.send(request, step.timeout_ms, purpose).await)
     }
@@ -438,6 +444,12 @@ pub(crate) fn other_list(step: &Step, was: usize, is: usize) -> Outcome {
     let failure = Failure::new(problem::BAD_LIST.code, message)
         .with_hint("replay the event of the run, so that a new run goes through the new list");
     refused(failure)
+}
+
+/// What the journal and the log say of a request.
+fn line(request: &HttpRequest) -> String {
+    let key = request.idempotency_key.as_deref().unwrap_or("none");
+    format!("{} {} (idempotency key: {key})", request.method, request.url)
 }
 
 fn refused(failure: Failure) -> Outcome {

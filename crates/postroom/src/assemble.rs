@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use postroom_adapters::{Adapter, Catalog, RateLimit};
-use postroom_core::definition::{Stored, Workflow};
+use postroom_core::definition::{Mode, Stored, Workflow};
 use postroom_core::yaml::Node;
 use postroom_core::{Problem, parse, problem, typecheck};
 use postroom_engine::secrets::Fixed;
@@ -113,6 +113,7 @@ pub(crate) fn examine(loaded: &Loaded) -> Examined {
     in_order(&mut untyped);
     let assembled = project.filter(|_| problems.is_empty()).map(|project| {
         let secrets = secrets(loaded, &project, &sources);
+        notes.extend(dry(&project));
         for source in &sources {
             if let Some(off) = source.off(&secrets) {
                 notes.push(format!("{}; {}", off.detail, off.hint.unwrap_or_default()));
@@ -258,6 +259,7 @@ fn connection(
     connection.name.clone_from(&entry.name);
     connection.base_url.clone_from(&entry.base_url);
     connection.config = entry.config.clone();
+    connection.mode = entry.mode;
     for (credential, name) in &entry.credentials {
         if connection.credentials.insert(credential.clone(), name.clone()).is_none() {
             let known: Vec<&str> = adapter.credentials.iter().map(|c| c.name.as_str()).collect();
@@ -291,6 +293,21 @@ fn sources(config: &Config, catalog: &Catalog, problems: &mut Vec<Problem>) -> V
         sources.push(Arc::new(Source { name: name.clone(), path: path.clone(), takes }));
     }
     sources
+}
+
+/// What is said of everything that only plans.
+fn dry(project: &Project) -> Vec<String> {
+    let workflows = project.workflows.iter().filter(|(_, known)| known.mode == Mode::Dry);
+    let workflows = workflows.map(|(_, known)| {
+        let name = &known.name;
+        format!("workflow `{name}` has `mode: dry`: what it would send or emit is only planned")
+    });
+    let connections = project.connections.values().filter(|known| known.mode == Mode::Dry);
+    let connections = connections.map(|known| {
+        let name = &known.name;
+        format!("connection `{name}` has `mode: dry`: what would change anything is only planned")
+    });
+    workflows.chain(connections).collect()
 }
 
 /// The values of every name that a connection or source refers to.

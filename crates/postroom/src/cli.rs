@@ -226,6 +226,9 @@ pub(crate) struct Send {
     /// The token of the source, if it asks for one
     #[arg(long, value_name = "TOKEN", env = "POSTROOM_SOURCE_TOKEN", hide_env_values = true)]
     pub source_token: Option<String>,
+    /// Ask the server what the event would do, and send nothing
+    #[arg(long)]
+    pub dry: bool,
 }
 
 /// Which page of a list.

@@ -16,7 +16,6 @@ use postroom_engine::Project;
 use postroom_engine::rehearsal::Script;
 use postroom_expr::nearest;
 
-pub(crate) use answers::lost_word;
 use event::Staged;
 use tree::Tree;
 

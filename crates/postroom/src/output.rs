@@ -178,7 +178,7 @@ pub(crate) fn state(name: &str) -> Cell {
     let color = match name {
         "succeeded" | "done" | "called" => Color::Green,
         "dead" | "failed" | "unknown" => Color::Red,
-        "sleeping" | "retry" | "intent" => Color::Yellow,
+        "sleeping" | "retry" | "intent" | "planned" => Color::Yellow,
         "queued" | "running" | "redriven" => Color::Cyan,
         _ => Color::DarkGrey,
     };

@@ -16,6 +16,7 @@ use crate::assemble::{Assembled, assemble};
 use crate::config::{self, Config, Loaded};
 use crate::exit::Failed;
 use crate::home::{self, Home};
+use crate::stage;
 
 /// A project with its engine, not started.
 pub(crate) struct Opened {
@@ -134,7 +135,9 @@ impl Opened {
             ..Options::default()
         };
         let engine = self.engine.clone();
-        (postroom_server::router(engine, &self.sources, tokens, options.clone()), options)
+        let router =
+            postroom_server::router(engine, &self.sources, tokens, options.clone(), stage::empty);
+        (router, options)
     }
 }
 

@@ -164,6 +164,27 @@ impl Reach {
         }
     }
 
+    /// Finds a server that runs, and opens nothing here.
+    ///
+    /// # Errors
+    /// There is none, or the configuration has problems.
+    pub async fn server(global: &Global) -> Result<Self, Failed> {
+        if global.url.is_some() {
+            return Self::find(global).await;
+        }
+        let options = home::Options { config: global.config.clone(), data: global.data.clone() };
+        let folder = folder(&options)?;
+        match ServerFile::find(&folder).await {
+            Ok(server) => server.reach(),
+            Err(_) => {
+                let detail = format!("no server has {}", folder.display());
+                let hint = "start one, or name one with --url; `postroom plan --event FILE` does \
+                            the same without a server";
+                Err(Failed::unreachable(detail, hint))
+            }
+        }
+    }
+
     /// Whether what is recorded now waits for a server to be started.
     pub fn without_server(&self) -> bool {
         matches!(self, Self::Local(_))
@@ -211,11 +232,15 @@ async fn send(
 /// The server of a project that cannot be read just now: a workflow that is being edited does not
 /// hide the server that runs the version before.
 async fn running(options: &home::Options) -> Option<Reach> {
-    let folder = options.data.clone().or_else(|| {
-        let loaded = config::load(options.config.as_deref()).ok()?;
-        Some(Home::of(&loaded, options).0)
-    });
-    ServerFile::find(&folder?).await.ok()?.reach().ok()
+    ServerFile::find(&folder(options).ok()?).await.ok()?.reach().ok()
+}
+
+/// The data folder. The configuration is read only if it has to say where that is.
+fn folder(options: &home::Options) -> Result<PathBuf, Failed> {
+    if let Some(folder) = &options.data {
+        return Ok(folder.clone());
+    }
+    Ok(Home::of(&config::load(options.config.as_deref())?, options).0)
 }
 
 fn remote(url: Url, token: Option<String>) -> Result<Reach, Failed> {

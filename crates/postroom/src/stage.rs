@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use postroom_engine::rehearsal::{Error, Rehearsed, Script, Stage, rehearse};
 use postroom_engine::{Bell, Project};
+use postroom_store::Store;
 use postroom_store::model::Model;
 
 use crate::fixture::event::Staged;
+
+/// An empty store in memory.
+pub(crate) fn empty(bell: Arc<Bell>) -> Arc<dyn Store> {
+    Arc::new(Model::new(bell as _))
+}
 
 /// Plays an event through a project.
 ///
@@ -22,7 +28,7 @@ pub(crate) fn play(
 ) -> Result<Rehearsed, Error> {
     let bell = Arc::new(Bell::default());
     let stage = Stage {
-        store: Arc::new(Model::new(Arc::clone(&bell) as _)),
+        store: empty(Arc::clone(&bell)),
         bell,
         project: project.clone(),
         now_ms,

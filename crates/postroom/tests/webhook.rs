@@ -2,23 +2,11 @@
 
 mod harness;
 
-use harness::{Answer, Project, Server, TEMPLATE, unix_seconds};
-use ring::hmac;
+use harness::{Answer, Project, Server, Stripe, TEMPLATE, unix_seconds};
 use serde_json::json;
 
 const SECRET: &str = "whsec_test_4f6a9c1be07d";
 const PATH: &str = "/api/webhooks/stripe";
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The signature header Stripe would send at a time.
-fn signature(secret: &str, at: u64, body: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let tag = hmac::sign(&key, format!("{at}.{body}").as_bytes());
-    format!("t={at},v1={},v0=ignored", hex(tag.as_ref()))
-}
 
 fn deliver(server: &Server, signature: &str, body: &str) -> Answer {
     let headers = [("content-type", "application/json"), ("stripe-signature", signature)];
@@ -52,7 +40,7 @@ fn stored(server: &Server) -> usize {
 fn a_signed_event_is_taken_once() {
     let (_project, server) = started();
     let body = event("evt_1");
-    let answer = deliver(&server, &signature(SECRET, unix_seconds(), &body), &body);
+    let answer = deliver(&server, &Stripe::signature(SECRET, unix_seconds(), &body), &body);
     assert_eq!(answer.status, 202, "{}", answer.text());
     assert_eq!(answer.json()["status"], "queued");
     let correlation = answer.json()["correlationId"].as_str().expect("an id").to_owned();
@@ -62,7 +50,8 @@ fn a_signed_event_is_taken_once() {
     assert_eq!(server.event(&correlation)["time_ms"], 1_795_437_345_000_i64);
     // The provider delivers again, later and signed anew.
     for back in [0, 3] {
-        let again = deliver(&server, &signature(SECRET, unix_seconds() - back, &body), &body);
+        let again =
+            deliver(&server, &Stripe::signature(SECRET, unix_seconds() - back, &body), &body);
         assert_eq!(again.status, 202, "{}", again.text());
         let wanted = json!({"status": "duplicate", "correlationId": correlation});
         assert_eq!(again.json(), wanted);
@@ -77,12 +66,12 @@ fn what_is_not_signed_right_is_refused_and_not_kept() {
     let unsigned =
         server.client.request("POST", PATH, &[("content-type", "application/json")], b"{}");
     unsigned.problem(401, "source/signature-missing");
-    let right = signature(SECRET, now, &body);
+    let right = Stripe::signature(SECRET, now, &body);
     let tampered = body.replace("1500", "9500");
     deliver(&server, &right, &tampered).problem(401, "source/signature-wrong");
-    let wrong = signature("whsec_of_somebody_else", now, &body);
+    let wrong = Stripe::signature("whsec_of_somebody_else", now, &body);
     deliver(&server, &wrong, &body).problem(401, "source/signature-wrong");
-    let stale = signature(SECRET, now - 301, &body);
+    let stale = Stripe::signature(SECRET, now - 301, &body);
     deliver(&server, &stale, &body).problem(401, "source/signature-stale");
     let moved = right.replace(&now.to_string(), &(now + 1).to_string());
     deliver(&server, &moved, &body).problem(401, "source/signature-wrong");
@@ -108,21 +97,19 @@ fn what_is_not_signed_right_is_refused_and_not_kept() {
 fn a_signed_body_that_cannot_be_used_is_the_senders_fault() {
     let (_project, server) = started();
     for body in ["", "[]", "null", "3", "{", "{\"id\":\"evt_9\"}", "{\"type\":7}", "\u{0}"] {
-        let answer = deliver(&server, &signature(SECRET, unix_seconds(), body), body);
+        let answer = deliver(&server, &Stripe::signature(SECRET, unix_seconds(), body), body);
         assert_eq!(answer.status, 400, "{body:?}: {}", answer.text());
     }
     for body in [r#"{"id":"evt_9\ud800","type":"a"}"#, r#"{"id":"evt_9","type":"a\udc00"}"#] {
-        let answer = deliver(&server, &signature(SECRET, unix_seconds(), body), body);
+        let answer = deliver(&server, &Stripe::signature(SECRET, unix_seconds(), body), body);
         answer.problem(400, "request/bad-envelope");
     }
     let deep = format!("{{\"type\":\"a\",\"x\":{}{}}}", "[".repeat(100), "]".repeat(100));
-    let answer = deliver(&server, &signature(SECRET, unix_seconds(), &deep), &deep);
+    let answer = deliver(&server, &Stripe::signature(SECRET, unix_seconds(), &deep), &deep);
     answer.problem(400, "request/too-deep");
     let bytes = b"{\"type\":\"\xff\"}";
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let now = unix_seconds();
-    let signed = [format!("{now}.").as_bytes(), bytes].concat();
-    let header = format!("t={now},v1={}", hex(hmac::sign(&key, &signed).as_ref()));
+    let header = format!("t={now},v1={}", Stripe::tag(SECRET, now, bytes));
     let answer = server.client.request("POST", PATH, &[("stripe-signature", &header)], bytes);
     answer.problem(400, "request/not-utf8");
     assert_eq!(stored(&server), 0);
@@ -132,7 +119,7 @@ fn a_signed_body_that_cannot_be_used_is_the_senders_fault() {
 fn without_a_secret_the_source_is_off_and_says_so() {
     let (_project, server) = Project::new(TEMPLATE).sandbox().start_kept();
     let body = event("evt_3");
-    let answer = deliver(&server, &signature(SECRET, unix_seconds(), &body), &body);
+    let answer = deliver(&server, &Stripe::signature(SECRET, unix_seconds(), &body), &body);
     answer.problem(503, "source/off");
     assert!(answer.header("retry-after").is_some());
     let warned = server.log.having("then restart");
@@ -147,7 +134,7 @@ fn the_secret_is_in_no_output() {
     let body = event("evt_4");
     let mut said = String::new();
     for secret in [SECRET, "whsec_other"] {
-        let answer = deliver(&server, &signature(secret, unix_seconds(), &body), &body);
+        let answer = deliver(&server, &Stripe::signature(secret, unix_seconds(), &body), &body);
         said.push_str(&answer.text());
     }
     // A sender that puts the secret into the wrong place is not shown it either.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use postroom_core::definition::Mode;
 use serde::Serialize;
 
 use crate::answer::Refusal;
@@ -37,6 +38,7 @@ struct WorkflowView {
     name: String,
     file: String,
     definition: String,
+    mode: Mode,
     events: Vec<String>,
     steps: Vec<String>,
 }
@@ -47,6 +49,7 @@ async fn workflows(State(app): State<Arc<App>>) -> Json<Vec<WorkflowView>> {
         name: workflow.name.clone(),
         file: workflow.file.clone(),
         definition: workflow.hash.to_string(),
+        mode: workflow.mode,
         events: workflow.triggers.iter().map(|trigger| trigger.event.clone()).collect(),
         steps: workflow.steps.iter().map(|step| format!("{}: {}", step.id, step.task)).collect(),
     };
@@ -78,6 +81,7 @@ struct ConnectionView {
     adapter: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<String>,
+    mode: Mode,
     /// Names under which credentials are looked up; never the credentials.
     credentials: BTreeMap<String, String>,
 }
@@ -88,6 +92,7 @@ async fn connections(State(app): State<Arc<App>>) -> Json<Vec<ConnectionView>> {
         name: connection.name.clone(),
         adapter: connection.adapter.clone(),
         base_url: connection.base_url.clone(),
+        mode: connection.mode,
         credentials: connection.credentials.clone(),
     });
     Json(views.collect())

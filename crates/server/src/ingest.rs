@@ -17,7 +17,7 @@ use tracing::{debug, info};
 
 use crate::answer::Refusal;
 use crate::route::{Route, Token, post};
-use crate::{App, Options};
+use crate::{App, Options, dry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,6 +33,7 @@ pub(crate) fn route(source: &Arc<Source>, options: &Options) -> Route {
         .answers(202, "Accepted", "The event is on disk.")
         .refuses(&[&problem::SHUTTING_DOWN])
         .stored();
+    let route = dry::describe(route);
     let name = &source.name;
     match &source.takes {
         Takes::Envelope { token } => {
@@ -66,6 +67,10 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
         Err(problem) => return refuse(source, problem),
     };
     let started = Instant::now();
+    let dry = match dry::wanted(&head.uri, &head.headers) {
+        Ok(dry) => dry,
+        Err(problem) => return refuse(source, problem),
+    };
     let headers = wanted(app, source, &head.headers);
     let mut arriving = match source.read(&app.engine, &headers, &body) {
         Ok(arriving) => arriving,
@@ -79,6 +84,9 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
     let name = app.correlation_header.as_str();
     arriving.correlation =
         headers.into_iter().find(|(known, value)| known == name && !value.is_empty()).map(|h| h.1);
+    if dry {
+        return dry::answer(app, arriving).await;
+    }
     // While the answer is waited for, the connection looks whether its peer is still there. It can
     // do so in the memory that holds this request, once nobody looks at that any more.
     drop((head, body));

@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod approvals;
 mod auth;
+mod dry;
 mod events;
 mod extract;
 mod health;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use axum::{Router, middleware};
 use bytes::Bytes;
+use postroom_engine::rehearsal::{DryRuns, EmptyStore};
 use postroom_engine::{Engine, Source};
 
 use route::{Route, Token, get};
@@ -70,16 +72,18 @@ struct App {
     options: Options,
     correlation_header: HeaderName,
     tokens: Vec<AdminToken>,
+    dry_runs: DryRuns,
     /// The OpenAPI document.
     document: Bytes,
 }
 
-/// The routes of a server.
+/// The routes of a server. Dry runs are played on stores that `empty` makes.
 pub fn router(
     engine: Engine,
     sources: &[Arc<Source>],
     tokens: Vec<AdminToken>,
     options: Options,
+    empty: EmptyStore,
 ) -> Router {
     let routes = table(sources, &options);
     let document = openapi::document(&routes).to_string().into();
@@ -90,7 +94,14 @@ pub fn router(
         Ok(name) if name != CORRELATION_HEADER => name,
         _ => CORRELATION_HEADER,
     };
-    let app = Arc::new(App { engine, options, correlation_header, tokens, document });
+    let app = Arc::new(App {
+        engine,
+        options,
+        correlation_header,
+        tokens,
+        dry_runs: DryRuns::new(empty),
+        document,
+    });
     let admin = middleware::from_fn_with_state(Arc::clone(&app), auth::admin);
     let mut router = Router::new().fallback(answer::no_such_path);
     for route in routes {

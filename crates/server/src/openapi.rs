@@ -133,7 +133,10 @@ fn refuse(response: &mut Value, kind: &Kind) {
         before => format!("{before} {said}").into(),
     };
     response["content"]["application/problem+json"] = json!({ "schema": reference("Problem") });
-    if kind.status == StatusCode::SERVICE_UNAVAILABLE {
+    if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS]
+        .iter()
+        .any(|again| kind.status == *again)
+    {
         let about = "Seconds after which to try again.";
         response["headers"]["Retry-After"] =
             json!({ "description": about, "schema": { "type": "integer" } });

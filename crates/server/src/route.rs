@@ -129,6 +129,13 @@ impl Route {
         self
     }
 
+    /// It asks for something that is true or false, by the query or by a header.
+    pub fn flag(mut self, place: &'static str, name: &'static str, about: &'static str) -> Self {
+        let name = Cow::Borrowed(name);
+        self.about.parameters.push(Parameter { name, place, schema: "Flag", about });
+        self
+    }
+
     /// It takes an order, which may be left out.
     pub fn order(mut self, schema: &'static str) -> Self {
         self.about.body = Some((schema, true));

@@ -2,7 +2,7 @@
 //! OpenAPI document is the table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -12,6 +12,7 @@ use postroom_adapters::Catalog;
 use postroom_core::run::RunState;
 use postroom_engine::clock::SystemClock;
 use postroom_engine::outbound::Http;
+use postroom_engine::rehearsal::EmptyStore;
 use postroom_engine::secrets::Fixed;
 use postroom_engine::source::Takes;
 use postroom_engine::{Bell, Engine, Parts, Project, Settings, Source};
@@ -37,6 +38,11 @@ fn ingest() -> Source {
 
 /// A server on a store in memory.
 async fn server() -> axum::Router {
+    server_over(|bell| Arc::new(Model::new(bell as _))).await
+}
+
+/// The same, with stores for dry runs from elsewhere.
+async fn server_over(empty: EmptyStore) -> axum::Router {
     let bell = Arc::new(Bell::default());
     let parts = Parts {
         store: Arc::new(Model::new(Arc::clone(&bell) as _)),
@@ -49,7 +55,7 @@ async fn server() -> axum::Router {
     let project = Project::new(Vec::new(), Arc::new(Catalog::default()), BTreeMap::new()).unwrap();
     let engine = Engine::new(parts, project).await.unwrap();
     let options = Options { max_body_bytes: LIMIT, ..Options::default() };
-    router(engine, &[Arc::new(ingest())], vec![AdminToken::of("t")], options)
+    router(engine, &[Arc::new(ingest())], vec![AdminToken::of("t")], options, empty)
 }
 
 async fn ask(router: &axum::Router, method: Method, path: &str, body: Body) -> Response {
@@ -225,8 +231,7 @@ fn the_document_names_each_operation_once_and_every_schema_is_used() {
 #[tokio::test]
 async fn parameters_of_the_document_are_known_to_their_routes() {
     let router = server().await;
-    let (sources, options) = template();
-    for route in table(&sources, &options) {
+    for route in table(&[Arc::new(ingest())], &Options::default()) {
         let query = route.about.parameters.iter().filter(|parameter| parameter.place == "query");
         for parameter in query {
             let value = match parameter.schema {
@@ -238,8 +243,44 @@ async fn parameters_of_the_document_are_known_to_their_routes() {
                 _ => "x".to_owned(),
             };
             let path = format!("{}?{}={value}", route.path, parameter.name);
-            let response = ask(&router, Method::GET, &path, Body::empty()).await;
+            let body = match route.method == Method::POST {
+                true => Body::from(r#"{"event":"A","payload":{}}"#),
+                false => Body::empty(),
+            };
+            let response = ask(&router, route.method.clone(), &path, body).await;
             assert_eq!(response.status(), 200, "{path}");
         }
+    }
+}
+
+/// Where dry runs of the test below meet it: once they are under way, and before they go on.
+static UNDER_WAY: Barrier = Barrier::new(3);
+static GO_ON: Barrier = Barrier::new(3);
+
+#[tokio::test]
+async fn few_dry_runs_go_at_a_time_and_one_more_is_told_when_to_come_back() {
+    let router = server_over(|bell| {
+        UNDER_WAY.wait();
+        GO_ON.wait();
+        Arc::new(Model::new(bell as _))
+    })
+    .await;
+    let dry = || {
+        let router = router.clone();
+        let body = Body::from(r#"{"event":"A","payload":{}}"#);
+        async move { ask(&router, Method::POST, "/api/webhooks/ingest?dry=true", body).await }
+    };
+    let under_way = [tokio::spawn(dry()), tokio::spawn(dry())];
+    tokio::task::spawn_blocking(|| UNDER_WAY.wait()).await.unwrap();
+    let refused = dry().await;
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
+    problem("a third", refused, 429, "dry-run/busy").await;
+    // What is meant is not held up.
+    let live = Body::from(r#"{"event":"A","payload":{}}"#);
+    let live = ask(&router, Method::POST, "/api/webhooks/ingest", live).await;
+    assert_eq!(live.status(), 202);
+    tokio::task::spawn_blocking(|| GO_ON.wait()).await.unwrap();
+    for answer in under_way {
+        assert_eq!(answer.await.unwrap().status(), 200);
     }
 }

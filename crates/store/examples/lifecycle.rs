@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use postroom_core::definition::Mode;
 use postroom_core::id::KeyHash;
 use postroom_core::journal::Kind;
 use postroom_core::run::{RunState, StepRun, StepState};
@@ -67,6 +68,8 @@ fn arrival(n: u64) -> Arrival {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
+        dry: false,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["bench"], &n.to_string())),

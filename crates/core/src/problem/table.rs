@@ -3,6 +3,7 @@
 
 use super::Kind;
 use super::checked::*;
+use super::dry::*;
 use super::going::*;
 
 pub(super) const fn kind(
@@ -461,6 +462,9 @@ pub static ALL: &[&Kind] = &[
     &UNAVAILABLE,
     &LOST,
     &OVERLOADED,
+    &DRY_UNCLEAR,
+    &DRY_BUSY,
+    &DRY_ENDLESS,
     &SHUTTING_DOWN,
     &STORE_LOCKED,
     &STORE_NEWER,

@@ -30,6 +30,9 @@ pub fn advance(run: Run, workflow: &Workflow, input: Input, now_ms: i64) -> Adva
     if !heard {
         return next;
     }
+    if let Input::Called { report, .. } | Input::Ended { report, .. } = &input {
+        next.run.dry |= report.dry;
+    }
     match input {
         Input::Start => next.start(workflow, now_ms),
         Input::Tick => {}
@@ -364,6 +367,8 @@ impl Advance {
         entry.took_ms = report.took_ms;
         entry.request = report.request;
         entry.sandbox = report.sandbox;
+        entry.dry = report.dry;
+        entry.planned = report.planned;
         entry.call = report.call;
         entry.answer = report.answer;
         entry.child = report.child;

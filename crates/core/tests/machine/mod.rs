@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postroom_core::definition::{Act, ActionRef, Each, Emit, Step, Task, Workflow};
+use postroom_core::definition::{Act, ActionRef, Each, Emit, Mode, Step, Task, Workflow};
 use postroom_core::journal::Kind;
 use postroom_core::retry::{Backoff, RetryPolicy};
 use postroom_core::run::{
@@ -53,6 +53,7 @@ pub fn workflow(recipes: &[Recipe], on_failure: usize) -> Workflow {
         concurrency: None,
         max_hops: None,
         timeout_ms: (recipes.len() % 4 == 3).then_some(5_000),
+        mode: Mode::Live,
         steps: recipes.iter().enumerate().map(step).collect(),
         main_steps,
     }
@@ -89,6 +90,8 @@ pub fn new_run(now_ms: i64) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
+        dry: false,
     }
 }
 

@@ -47,7 +47,8 @@ impl Memory {
             let spot = Spot { step, item: entry.item };
             match (entry.kind, entry.call) {
                 (Kind::Done, _) => memory.done(spot, entry.output),
-                (Kind::Called, Some(call)) => {
+                // A call that was only planned is planned again, or made by now.
+                (Kind::Called, Some(call)) if !entry.dry => {
                     entry.output.into_iter().for_each(|output| {
                         memory.called(spot, call.clone(), output);
                     });

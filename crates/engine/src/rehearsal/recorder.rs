@@ -2,10 +2,12 @@
 //! manifest's example. It holds no client and could not send anything.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use postroom_adapters::{HttpRequest, HttpResponse, Lost, SANDBOX_HEADER};
 use postroom_core::{Json, RunId};
+use serde::{Deserialize, Serialize};
 
 use super::clock::Jumping;
 use super::script::{Gives, Playing, Script};
@@ -33,6 +35,8 @@ pub struct Made {
     pub request: HttpRequest,
     /// The names of the headers that carry credentials.
     pub auth: Vec<String>,
+    /// A live run would only plan it, by `mode: dry`.
+    pub dry: bool,
     /// What was assumed to happen to it.
     pub gives: Gives,
     /// Where that was taken from.
@@ -40,9 +44,11 @@ pub struct Made {
 }
 
 /// Where an assumed answer comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The script.
+    #[serde(rename = "answers")]
     Script,
     /// The example of the manifest.
     Example,
@@ -53,15 +59,27 @@ pub enum Origin {
 /// The status that stands for an answer nobody knows.
 const UNKNOWN: u16 = 424;
 
+/// What a request that is written down costs beside its URL and body, about.
+const FRAME_BYTES: usize = 512;
+
 /// Writes down instead of sending.
 pub(super) struct Recorder {
     clock: Arc<Jumping>,
     played: Mutex<(Playing, Vec<Made>)>,
+    /// Bytes written down so far, and how many may be.
+    bytes: AtomicUsize,
+    most_bytes: usize,
 }
 
 impl Recorder {
-    pub fn new(script: Script, clock: Arc<Jumping>) -> Self {
-        Self { clock, played: Mutex::new((Playing::new(script), Vec::new())) }
+    pub fn new(script: Script, clock: Arc<Jumping>, most_bytes: usize) -> Self {
+        let played = Mutex::new((Playing::new(script), Vec::new()));
+        Self { clock, played, bytes: AtomicUsize::new(0), most_bytes }
+    }
+
+    /// Bytes written down, and those that were too many to be.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// What was written down.
@@ -70,6 +88,11 @@ impl Recorder {
     }
 
     fn record(&self, request: HttpRequest, purpose: &Purpose<'_>) -> Gives {
+        let bytes = FRAME_BYTES + request.url.len() + request.body.len();
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.most_bytes {
+            // The rehearsal ends as soon as this run does.
+            return Gives::Response(unknown("the rehearsal is too large"));
+        }
         let example = example(&request, purpose);
         let mut made = Made {
             at_ms: self.clock.now_ms(),
@@ -81,6 +104,7 @@ impl Recorder {
             several: purpose.action.calls.len() > 1,
             request: veiled(request, purpose),
             auth: purpose.auth.iter().map(|slot| slot.header.clone()).collect(),
+            dry: purpose.dry,
             gives: Gives::Lost(Lost::NotSent),
             origin: Origin::Script,
         };
@@ -138,6 +162,10 @@ impl Transport for Recorder {
                 }
             }
         })
+    }
+
+    fn rehearses(&self) -> bool {
+        true
     }
 
     fn output(&self, workflow: &str, step: &str) -> Option<Json> {

@@ -27,6 +27,10 @@ fn project(text: &str) -> Project {
 }
 
 fn played(text: &str, script: Script) -> Rehearsed {
+    played_within(text, script, Bounds::NONE).expect("a rehearsal")
+}
+
+fn played_within(text: &str, script: Script, bounds: Bounds) -> Result<Rehearsed, Error> {
     let bell = Arc::new(Bell::default());
     let store = Arc::new(Model::new(Arc::clone(&bell) as _));
     let project = project(text);
@@ -40,7 +44,7 @@ fn played(text: &str, script: Script) -> Rehearsed {
         subject: None,
         time_ms: None,
     };
-    rehearse(stage, event, None).expect("a rehearsal")
+    rehearse_within(stage, event, None, bounds)
 }
 
 fn line(step: &str, gives: &[Gives]) -> Line {
@@ -239,4 +243,29 @@ fn a_circle_ends_at_the_bound_and_emits_no_more() {
         let failure = &dead[0].run.failure.as_ref().expect("a failure").failure;
         assert_eq!(failure.code, "run/too-many-hops");
     }
+}
+
+#[test]
+fn a_rehearsal_ends_at_its_bounds() {
+    let text = "
+workflow: w
+on: [{event: A}]
+max_hops: 50
+steps:
+  - id: post
+    uses: http/request
+    with: { url: \"https://a.test/\", method: POST, text: \"$\" }
+  - { id: again, emit: A }
+";
+    let text = text.replace('$', &"x".repeat(5_000));
+    let within = |taken_up, bytes| {
+        played_within(&text, Script::default(), Bounds { taken_up, bytes })
+            .map(|all| all.runs.len())
+    };
+    assert_eq!(within(51, usize::MAX).expect("all of it"), 51);
+    assert!(matches!(within(50, usize::MAX), Err(Error::Beyond(what)) if what.contains("50")));
+    // Each run writes down a request of 5,000 bytes and more.
+    assert_eq!(within(51, 1 << 20).expect("all of it"), 51);
+    assert!(matches!(within(51, 50_000), Err(Error::Beyond(what)) if what.contains("50000 bytes")));
+    assert!(matches!(within(51, 1_000), Err(Error::Beyond(_))));
 }

@@ -16,10 +16,13 @@ impl Attempt {
     /// Ends an attempt to emit an event.
     pub(super) fn emit(self, emit: &Emit, started: Instant) -> Ended {
         match self.emitted(emit) {
-            Ok(Some((arrival, output))) => {
-                let ended = self.end(Outcome::Done { output }, Report::default(), started);
-                Ended { emits: Some(arrival), ..ended }
-            }
+            Ok(Some((arrival, output))) => match self.kept_back(&arrival.event) {
+                Some(report) => self.end(Outcome::Done { output }, report, started),
+                None => {
+                    let ended = self.end(Outcome::Done { output }, Report::default(), started);
+                    Ended { emits: Some(arrival), ..ended }
+                }
+            },
             Ok(None) => self.end(Outcome::Skipped, Report::default(), started),
             Err(outcome) => self.end(outcome, Report::default(), started),
         }

@@ -61,6 +61,7 @@ impl Attempt {
                 request = report.request,
                 took_ms = report.took_ms,
                 sandbox = report.sandbox,
+                dry = report.dry,
                 code = failure.map(|failure| failure.code.as_str()),
                 message = failure.map(|failure| failure.message.as_str()),
                 "attempt ended"

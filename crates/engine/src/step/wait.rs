@@ -153,7 +153,8 @@ impl Attempt {
             Ok(None) => return Ok(self.end(Outcome::Skipped, Report::default(), started)),
             Err(outcome) => return Ok(self.end(outcome, Report::default(), started)),
         };
-        let report = Report { child: Some(child), ..Report::default() };
+        let dry = !self.mode().is_live();
+        let report = Report { child: Some(child), dry, ..Report::default() };
         let outcome = match call.waits {
             true => {
                 let until_ms = self.after(call.timeout_ms);
@@ -181,10 +182,16 @@ impl Attempt {
         let key = self.run.idempotency_key(&self.label(), 0);
         let mut event = self.follows(Call::SOURCE, &call.event, data, Some(key))?;
         event.subject = Some(self.label());
-        let start = call_of(workflow, &event);
+        let mut start = call_of(workflow, &event);
+        start.run.mode = self.mode();
         let child = start.run.id;
         let now_ms = event.received_ms;
-        let arrival = Arrival { event, dedupe: None, dedupe_until_ms: now_ms, starts: vec![start] };
+        let arrival = Arrival {
+            event: event.into(),
+            dedupe: None,
+            dedupe_until_ms: now_ms,
+            starts: vec![start],
+        };
         Ok(Some((arrival, child)))
     }
 

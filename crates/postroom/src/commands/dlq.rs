@@ -65,7 +65,7 @@ fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {
             cell(run.id.to_string()),
             cell(&run.workflow),
             cell(output.moment.ago(run.finished_ms.unwrap_or(run.created_ms))),
-            cell(reason),
+            cell(format!("{reason}{}", if run.dry { " (dry)" } else { "" })),
             cell(run.redrives.to_string()),
             cell(runs::why(&run)),
         ])

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{List, field, more, read, read_row, runs};
 use crate::cli::Events;
 use crate::exit::Failed;
-use crate::output::{self, Output, cell, plain, state};
+use crate::output::{self, Output, cell, plain};
 use crate::reach::{Ask, Reach};
 
 /// Carries out `events ...`.
@@ -124,7 +124,7 @@ fn of_event(runs: &[Run], output: &Output) -> String {
     }
     let row = |run: &Run| {
         let why = runs::why(run);
-        vec![cell(run.id.to_string()), state(run.state.name()), cell(&run.workflow), cell(why)]
+        vec![cell(run.id.to_string()), runs::state_of(run), cell(&run.workflow), cell(why)]
     };
     output.table(&[], runs.iter().map(row).collect())
 }

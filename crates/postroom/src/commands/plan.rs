@@ -1,22 +1,19 @@
 //! `plan`: what an event would do, request by request, with nothing sent.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
-use postroom_core::journal::Kind;
+use postroom_core::Event;
 use postroom_core::run::StepState;
-use postroom_core::{Entry, Event};
 use postroom_engine::Project;
-use postroom_engine::rehearsal::{Gives, Made, Origin, Played, Rehearsed, Script};
-use serde_json::{Value, json};
+use postroom_engine::rehearsal::{self, Origin, PlannedRequest, PlannedRun, Script};
 
 use super::file_text;
 use crate::assemble::assemble;
 use crate::cli::Plan;
 use crate::exit::Failed;
+use crate::fixture;
 use crate::fixture::event::Staged;
-use crate::fixture::{self, lost_word};
 use crate::output::moment::span;
 use crate::output::{self, Output, cell, plain, state};
 use crate::{config, home, stage};
@@ -39,15 +36,18 @@ pub(super) fn run(args: &Plan, options: &home::Options, output: &Output) -> Resu
         Some(file) => answers(file, &project)?,
         None => Script::default(),
     };
+    // Whoever is asked and has no answer there says yes: a plan shows what may happen.
+    let script = Script { approve: true, ..script };
     let now_ms = match args.now {
         Some(now) => now.as_millisecond(),
         None => event.received_ms.unwrap_or_else(|| output.moment.now_ms()),
     };
     let rehearsed = stage::play(&project, &event, &script, args.workflow.as_deref(), now_ms);
     let rehearsed = rehearsed.context("the event cannot be planned")?;
+    let plan = rehearsal::Plan::of(rehearsed, &project);
     match output.json {
-        true => output.print(&document(&rehearsed, &project).to_string()),
-        false => output.print(&shown(&rehearsed, &project, output)),
+        true => output.print(&serde_json::to_string(&plan).context("cannot write the plan")?),
+        false => output.print(&shown(&plan, output)),
     }
 }
 
@@ -56,87 +56,36 @@ fn answers(file: &Path, project: &Project) -> Result<Script, Failed> {
     Ok(fixture::read_answers(&file.display().to_string(), &text, project)?)
 }
 
-fn document(rehearsed: &Rehearsed, project: &Project) -> Value {
-    let runs = rehearsed.runs.iter().map(|played| {
-        let steps = steps(played, &rehearsed.requests, project).into_iter();
-        let steps = steps.map(|Step { id, state, attempts, why }| {
-            json!({ "id": id, "state": state, "attempts": attempts, "why": why })
-        });
-        json!({
-            "id": played.run.id,
-            "workflow": played.run.workflow,
-            "state": played.run.state.name(),
-            "failure": played.run.failure,
-            "steps": steps.collect::<Vec<_>>(),
-        })
-    });
-    let requests = rehearsed.requests.iter().map(|made| {
-        let headers = made.request.headers.iter().map(|(name, value)| json!([name, value]));
-        json!({
-            "at_ms": made.at_ms,
-            "run": made.run,
-            "workflow": made.workflow,
-            "step": made.step,
-            "call": made.call,
-            "attempt": made.attempt,
-            "method": made.request.method,
-            "url": made.request.url,
-            "headers": headers.collect::<Vec<_>>(),
-            "body": String::from_utf8_lossy(&made.request.body),
-            "idempotency_key": made.request.idempotency_key,
-            "assumed": { "from": origin(made.origin), "answer": answer(&made.gives) },
-        })
-    });
-    json!({
-        "event": rehearsed.event,
-        "workflows": rehearsed.verdicts,
-        "runs": runs.collect::<Vec<_>>(),
-        "requests": requests.collect::<Vec<_>>(),
-    })
-}
-
-fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Script => "answers",
-        Origin::Example => "example",
-        Origin::Nowhere => "nowhere",
-    }
-}
-
-/// An assumed answer in a few words.
-fn answer(gives: &Gives) -> String {
-    match gives {
-        Gives::Response(response) => response.status.to_string(),
-        Gives::Result(_) => "result".to_owned(),
-        Gives::Lost(lost) => lost_word(*lost).to_owned(),
-    }
-}
-
-fn shown(rehearsed: &Rehearsed, project: &Project, output: &Output) -> String {
-    let mut text = header(&rehearsed.event, output);
+/// A plan as a person reads it.
+pub(super) fn shown(plan: &rehearsal::Plan, output: &Output) -> String {
+    let mut text = header(&plan.event, output);
     text.push_str(&output::heading("\nworkflows"));
-    let rows = rehearsed.verdicts.iter().map(|verdict| {
+    let rows = plan.workflows.iter().map(|verdict| {
         let word = if verdict.starts { "starts" } else { "does not start" };
         vec![cell(&verdict.workflow), cell(word), cell(&verdict.why)]
     });
     text.push_str(&output.table(&[], rows.collect()));
-    for played in &rehearsed.runs {
-        text.push_str(&output::heading(&format!("\n{}", plain(&played.run.workflow))));
-        let rows = steps(played, &rehearsed.requests, project).into_iter().map(|step| {
-            let tries = if step.state == "skipped" { 0 } else { step.attempts };
-            vec![cell(step.id), state(&step.state), cell(times(tries)), cell(step.why)]
+    for run in &plan.runs {
+        text.push_str(&output::heading(&format!("\n{}", plain(&run.workflow))));
+        let rows = run.steps.iter().map(|step| {
+            let tries = if step.state == StepState::Skipped { 0 } else { step.attempts };
+            vec![cell(&step.id), state(step.state.name()), cell(times(tries)), cell(&step.why)]
         });
         text.push_str(&output.table(&["STEP", "BECOMES", "TRIES", "WHY"], rows.collect()));
-        let end = state(played.run.state.name()).content();
-        text.push_str(&format!("the run ends {end}{}\n", why_dead(played)));
+        let end = state(run.state.name()).content();
+        text.push_str(&format!("the run ends {end}{}\n", why_dead(run)));
     }
-    for (index, made) in rehearsed.requests.iter().enumerate() {
-        text.push_str(&request(index + 1, made, &rehearsed.event));
+    for (index, made) in plan.requests.iter().enumerate() {
+        text.push_str(&request(index + 1, made, &plan.event));
     }
-    text.push_str(&match rehearsed.requests.len() {
-        0 => "\nnothing would be sent\n".to_owned(),
-        1 => "\n1 request would be sent; nothing was\n".to_owned(),
-        count => format!("\n{count} requests would be sent; nothing was\n"),
+    let dry = plan.requests.iter().filter(|made| made.dry).count();
+    text.push_str(&match (plan.requests.len() - dry, dry) {
+        (0, 0) => "\nnothing would be sent\n".to_owned(),
+        (1, 0) => "\n1 request would be sent; nothing was\n".to_owned(),
+        (count, 0) => format!("\n{count} requests would be sent; nothing was\n"),
+        (sent, dry) => {
+            format!("\n{sent} would be sent, {dry} only planned by `mode: dry`; nothing was\n")
+        }
     });
     text
 }
@@ -155,12 +104,12 @@ fn times(attempts: u32) -> String {
     if attempts == 0 { String::new() } else { attempts.to_string() }
 }
 
-fn why_dead(played: &Played) -> String {
-    let why = super::runs::why(&played.run);
+fn why_dead(run: &PlannedRun) -> String {
+    let why = super::runs::ended_by(run.failure.as_ref());
     if why.is_empty() { why } else { format!(": {}", plain(&why)) }
 }
 
-fn request(number: usize, made: &Made, event: &Event) -> String {
+fn request(number: usize, made: &PlannedRequest, event: &Event) -> String {
     let mut about = format!("{}/{}", made.workflow, made.step);
     if made.several {
         about.push_str(&format!("/{}", made.call));
@@ -172,85 +121,23 @@ fn request(number: usize, made: &Made, event: &Event) -> String {
     if wait_ms > 0 {
         about.push_str(&format!(", after {}", span(wait_ms)));
     }
-    let request = &made.request;
     let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));
-    text.push_str(&format!("{} {}\n", plain(&request.method), plain(&request.url)));
-    for (name, value) in &request.headers {
+    text.push_str(&format!("{} {}\n", plain(&made.method), plain(&made.url)));
+    for (name, value) in &made.headers {
         text.push_str(&format!("{}: {}\n", plain(name), plain(value)));
     }
-    if !request.body.is_empty() {
-        let body = String::from_utf8_lossy(&request.body);
+    if !made.body.is_empty() {
         text.push('\n');
-        text.extend(body.lines().map(|line| format!("{}\n", plain(line))));
+        text.extend(made.body.lines().map(|line| format!("{}\n", plain(line))));
     }
-    let said = match made.origin {
+    let said = match made.assumed.from {
         Origin::Script => "as the answers say",
         Origin::Example => "the example of the adapter",
-        Origin::Nowhere => "no answer is known: give one with --answers",
+        Origin::Nowhere => "no answer is known; `plan --answers` gives one",
     };
-    text.push_str(&format!("-> {} ({said})\n", answer(&made.gives)));
+    text.push_str(&format!("-> {} ({said})\n", plain(&made.assumed.answer)));
+    if made.dry {
+        text.push_str("a live run would only plan this, by `mode: dry`\n");
+    }
     text
-}
-
-/// What becomes of a step, and why.
-struct Step {
-    id: String,
-    state: String,
-    attempts: u32,
-    why: String,
-}
-
-fn steps(played: &Played, requests: &[Made], project: &Project) -> Vec<Step> {
-    let workflow = &played.workflow;
-    let failed = played.run.failure.as_ref().and_then(|failure| failure.step.as_deref());
-    let known = workflow.steps.iter().zip(&played.run.steps).enumerate();
-    let step = |(index, (step, at)): (usize, (&postroom_core::definition::Step, _))| {
-        let at: &postroom_core::run::StepRun = at;
-        let state = serde_json::to_value(at.state).ok();
-        let state = state.as_ref().and_then(|state| state.as_str()).unwrap_or_default();
-        let source = step.condition.as_ref().map_or("", |condition| condition.source());
-        let entry = last(played, &step.id);
-        let why = match at.state {
-            StepState::Skipped => format!("its `if` is false: {source}"),
-            StepState::Pending if index >= workflow.main_steps => "no step failed".to_owned(),
-            StepState::Pending => match failed {
-                Some(failed) => format!("not reached: `{failed}` failed"),
-                None => "not reached".to_owned(),
-            },
-            StepState::Failed | StepState::Unknown => {
-                let failure = entry.and_then(|entry| entry.failure.as_ref());
-                failure.map_or_else(String::new, |f| format!("{}: {}", f.code, f.message))
-            }
-            _ => {
-                let holds = (!source.is_empty()).then(|| format!("its `if` is true: {source}"));
-                let unmade = unmade(played, step, requests, project);
-                [holds, unmade].into_iter().flatten().collect::<Vec<_>>().join("; ")
-            }
-        };
-        Step { id: step.id.clone(), state: state.to_owned(), attempts: at.attempts, why }
-    };
-    known.map(step).collect()
-}
-
-/// The last thing that happened to a step.
-fn last<'a>(played: &'a Played, step: &str) -> Option<&'a Entry> {
-    let ended = [Kind::Failed, Kind::Unknown];
-    let mut entries = played.journal.iter().rev();
-    entries.find(|entry| entry.step.as_deref() == Some(step) && ended.contains(&entry.kind))
-}
-
-/// The calls of a step that ended well without making them all.
-fn unmade(
-    played: &Played,
-    step: &postroom_core::definition::Step,
-    requests: &[Made],
-    project: &Project,
-) -> Option<String> {
-    let (_, action) = project.catalog.action(&step.act()?.uses).ok()?;
-    let own = requests.iter().filter(|made| made.run == played.run.id && made.step == step.id);
-    let made: BTreeSet<&str> = own.map(|made| made.call.as_str()).collect();
-    let calls = action.calls.iter().map(|call| call.id.as_str());
-    let unmade: Vec<&str> = calls.filter(|call| !made.contains(call)).collect();
-    (!unmade.is_empty())
-        .then(|| format!("without the call {}: its `if` is false", unmade.join(", ")))
 }

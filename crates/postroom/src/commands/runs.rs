@@ -1,5 +1,7 @@
 //! `runs`: list, show, cancel, retry.
 
+use comfy_table::{Cell, Color};
+use postroom_core::run::RunFailure;
 use postroom_core::{Run, RunId};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -89,7 +91,7 @@ fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {
         let took = run.finished_ms.map(|end| span(end.abs_diff(run.created_ms)));
         Ok(vec![
             cell(run.id.to_string()),
-            state(run.state.name()),
+            state_of(&run),
             cell(&run.workflow),
             cell(output.moment.ago(run.created_ms)),
             cell(took.unwrap_or_default()),
@@ -100,9 +102,20 @@ fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {
     Ok(output.table(&["RUN", "STATE", "WORKFLOW", "CREATED", "TOOK", "FAILURE"], rows))
 }
 
+/// Where a run stands, and that it is none of the real ones.
+pub(super) fn state_of(run: &Run) -> Cell {
+    let name = run.state.name();
+    if run.dry { cell(format!("{name} (dry)")).fg(Color::Yellow) } else { state(name) }
+}
+
 /// What ended a run, in one line.
 pub(super) fn why(run: &Run) -> String {
-    run.failure.as_ref().map_or_else(String::new, |found| {
+    ended_by(run.failure.as_ref())
+}
+
+/// A failure that ended a run, in one line.
+pub(super) fn ended_by(failure: Option<&RunFailure>) -> String {
+    failure.map_or_else(String::new, |found| {
         let step = found.step.as_deref().map(|step| format!("{step}: ")).unwrap_or_default();
         format!("{step}{} {}", found.failure.code, found.failure.message)
     })

@@ -1,4 +1,5 @@
-//! `send`: an event from the command line or a file, to a source as any sender would send it.
+//! `send`: an event from the command line or a file, to a source as any sender would send it; with
+//! `--dry` only asked about.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{file_text, read};
+use super::{file_text, plan, read};
 use crate::cli::{Global, Send};
 use crate::exit::Failed;
 use crate::output::{self, Output, plain};
@@ -30,8 +31,11 @@ struct Acknowledged {
 /// Sends an event.
 pub(super) async fn run(args: &Send, global: &Global, output: &Output) -> Result<(), Failed> {
     let body = body(args)?;
-    let reach = Reach::find(global).await?;
-    let mut ask = Ask::source(&args.source_path, body);
+    let reach = match args.dry {
+        true => Reach::server(global).await?,
+        false => Reach::find(global).await?,
+    };
+    let mut ask = Ask::source(&args.source_path, body).query("dry", args.dry.then_some(true));
     for (name, value) in
         [("Idempotency-Key", &args.key), (args.correlation_header.as_str(), &args.correlation)]
     {
@@ -43,6 +47,11 @@ pub(super) async fn run(args: &Send, global: &Global, output: &Output) -> Result
         ask = ask.header("Authorization", format!("Bearer {token}"));
     }
     let answer = reach.ask(ask).await?;
+    if args.dry {
+        // What is no plan is no answer to a dry run, in JSON neither.
+        let plan = read(&answer)?;
+        return output.answer(&answer, || Ok(plan::shown(&plan, output)));
+    }
     output.answer(&answer, || {
         let told: Acknowledged = read(&answer)?;
         Ok(format!("{} {}\n", plain(&told.status), plain(&told.correlation_id)))

@@ -7,7 +7,7 @@ use postroom_core::run::{Run, RunState};
 use postroom_core::{Entry, Json};
 use serde::Deserialize;
 
-use super::{field, read};
+use super::{field, read, runs};
 use crate::exit::Failed;
 use crate::output::moment::span;
 use crate::output::{self, Output, cell, plain, state};
@@ -39,7 +39,8 @@ pub(super) fn run(body: &[u8], output: &Output) -> Result<String, Failed> {
     };
     section(&mut text, "journal", &journal);
     if let Some(result) = &beside.output {
-        section(&mut text, "output", &output::indented(result.text()));
+        let name = if run.dry { "output, not of a provider's real answers" } else { "output" };
+        section(&mut text, name, &output::indented(result.text()));
     }
     if run.state == RunState::Sleeping && asks(&beside.journal) {
         let id = run.id;
@@ -81,13 +82,16 @@ fn section(text: &mut String, name: &str, body: &str) {
 fn fields(run: &Run, beside: &Beside, output: &Output) -> Vec<Vec<Cell>> {
     let moment = &output.moment;
     let mut fields = vec![
-        vec![field("state", "").swap_remove(0), state(run.state.name())],
+        vec![field("state", "").swap_remove(0), runs::state_of(run)],
         field("workflow", format!("{} {}", run.workflow, run.definition)),
         field("event", format!("{} {} from {}", run.event, beside.event_type, beside.event_source)),
         field("correlation", &beside.correlation),
         field("key", &run.key),
         field("created", moment.both(run.created_ms)),
     ];
+    if run.dry {
+        fields.push(field("dry", "what is planned in the journal was not done, by `mode: dry`"));
+    }
     fields.extend(run.due_ms.map(|at_ms| field("due", moment.both(at_ms))));
     if let Some(at_ms) = run.finished_ms {
         let took = span(at_ms.abs_diff(run.created_ms));
@@ -108,7 +112,10 @@ fn fields(run: &Run, beside: &Beside, output: &Output) -> Vec<Vec<Cell>> {
 
 fn row(entry: &Entry, output: &Output) -> Vec<Cell> {
     let kind = serde_json::to_value(entry.kind).ok();
-    let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("?");
+    let kind = match kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("?") {
+        "done" | "called" if entry.dry => "planned",
+        kind => kind,
+    };
     vec![
         cell(output.moment.exact(entry.at_ms)),
         cell(label(entry)),
@@ -132,8 +139,16 @@ fn detail(entry: &Entry, output: &Output) -> String {
     about.extend(entry.call.as_deref());
     about.extend(entry.request.as_deref());
     about.extend(entry.sandbox.then_some("[sandbox]"));
+    about.extend(match entry.planned {
+        Some(_) => Some("[planned, not sent]"),
+        None => entry.dry.then_some("[dry]"),
+    });
     if !about.is_empty() {
         lines.push(about.join(" "));
+    }
+    if let Some(planned) = entry.planned.as_ref().filter(|planned| !planned.body.is_empty()) {
+        let more = if planned.cut { " ..." } else { "" };
+        lines.push(format!("body: {}{more}", planned.body));
     }
     if let Some(failure) = &entry.failure {
         let status = failure.status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
@@ -232,5 +247,25 @@ hint: send it out again with `postroom dlq redrive {RUN}`, or end it with `postr
         assert!(text.contains("\njournal\nnothing happened yet\n"), "{text}");
         assert!(text.ends_with("\noutput\n{\n  \"ts\": \"1.0\"\n}\n"), "{text}");
         assert!(!text.contains("hint"), "{text}");
+    }
+
+    #[test]
+    fn what_was_only_planned_is_never_shown_as_done() {
+        let journal = format!(
+            r##"{{"at_ms":{NOON_MS},"kind":"done","step":"post","attempt":1,"dry":true,
+            "request":"POST https://slack.test/","planned":{{"body":"{{}}","cut":true}}}}"##
+        );
+        let text = shown("succeeded", "null", &journal, r#","dry":true,"output":{"ts":"1.0"}"#);
+        for said in [
+            "state        succeeded (dry)\n",
+            "dry          what is planned in the journal was not done, by `mode: dry`\n",
+            "planned",
+            "POST https://slack.test/ [planned, not sent]\n",
+            "body: {} ...\n",
+            "\noutput, not of a provider's real answers\n",
+        ] {
+            assert!(text.contains(said), "{said:?} is not in\n{text}");
+        }
+        assert!(!text.contains("done "), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use postroom_core::definition::Mode;
 use postroom_core::yaml::{At, Fields, Node, to_json};
 use postroom_core::{Json, Problem, problem};
 
@@ -102,6 +103,12 @@ impl Reader<'_, '_> {
         }
         let config = fields.take("config").map(to_json);
         let config = config.and_then(|config| Json::from_serialize(&config).ok());
+        let mode = fields.path_of("mode");
+        let mode = fields.take("mode").and_then(|node| {
+            let word = self.filled(node, &mode)?;
+            let read = Mode::of_word(&word, &mode);
+            read.map_err(|problem| self.source.report(problem, node.at)).ok()
+        });
         let path = fields.path_of("rateLimit");
         let limit = fields.take("rateLimit").and_then(|node| self.rate_limit(node, &path));
         ConnectionEntry {
@@ -111,6 +118,7 @@ impl Reader<'_, '_> {
             credentials,
             config: config.unwrap_or_else(Json::null),
             limit,
+            mode: mode.unwrap_or_default(),
         }
     }
 

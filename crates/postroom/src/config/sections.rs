@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use postroom_core::definition::Defaults;
+use postroom_core::definition::{Defaults, Mode};
 use postroom_core::retry::Backoff;
 use postroom_core::yaml::{Fields, Node, Source, Value};
 use postroom_core::{Json, Problem, problem};
@@ -85,6 +85,8 @@ pub(crate) struct ConnectionEntry {
     pub config: Json,
     /// Requests and the window in milliseconds.
     pub limit: Option<(u32, u64)>,
+    /// Whether what would change something there is sent.
+    pub mode: Mode,
 }
 
 /// Reads one section of the file.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use ring::hmac;
 use serde_json::{Value, json};
 
 use super::double::{Double, Received, Reply, Service};
@@ -52,6 +53,18 @@ impl Stripe {
             "adapters:\n  - {{name: stripe-invoice, provider: stripe, baseUrl: \"{}\"}}\n",
             self.double.url()
         )
+    }
+
+    /// The signature header Stripe would send at a time.
+    pub fn signature(secret: &str, at: u64, body: &str) -> String {
+        format!("t={at},v1={},v0=ignored", Self::tag(secret, at, body.as_bytes()))
+    }
+
+    /// The tag in it, of bytes that may be no text.
+    pub fn tag(secret: &str, at: u64, body: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let tag = hmac::sign(&key, &[format!("{at}.").as_bytes(), body].concat());
+        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// A refusal in Stripe's words.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use postroom_core::definition::Mode;
 use postroom_core::event::Cause;
 use postroom_core::id::KeyHash;
 use postroom_core::run::{RunFailure, RunState, StepRun, Word};
@@ -29,6 +30,10 @@ pub(super) struct Body<'a> {
     deadline_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cancelling: Option<Box<Word>>,
+    #[serde(default, skip_serializing_if = "Mode::is_live")]
+    mode: Mode,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    dry: bool,
 }
 
 #[allow(clippy::ptr_arg, reason = "the signature serde asks for")]
@@ -51,6 +56,8 @@ pub(super) fn body(run: &Run) -> Result<String, Error> {
         redrives: run.redrives,
         deadline_ms: run.deadline_ms,
         cancelling: run.cancelling.clone(),
+        mode: run.mode,
+        dry: run.dry,
     };
     serde_json::to_string(&body).map_err(|error| corrupt("run body", &error))
 }
@@ -96,6 +103,8 @@ pub(super) fn run(row: &Row<'_>) -> Result<(Run, Option<(KeyHash, u32)>), Error>
         redrives: body.redrives,
         deadline_ms: body.deadline_ms,
         cancelling: body.cancelling,
+        mode: body.mode,
+        dry: body.dry,
     };
     Ok((run, gate.map(KeyHash).zip(bound)))
 }

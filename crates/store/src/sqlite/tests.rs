@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use postroom_core::definition::Mode;
 use postroom_core::id::KeyHash;
 use postroom_core::run::RunState;
 use postroom_core::trigger::Start;
@@ -63,6 +64,8 @@ fn arrival(n: u64) -> Arrival {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
+        dry: false,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["event"], &n.to_string())),

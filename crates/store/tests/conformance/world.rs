@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use postroom_core::definition::{Defaults, Stored};
+use postroom_core::definition::{Defaults, Mode, Stored};
 use postroom_core::id::KeyHash;
 use postroom_core::journal::Kind;
 use postroom_core::run::{Reason, RunFailure, RunState, Spot, StepRun, StepState};
@@ -361,6 +361,8 @@ pub fn new_run(event: &Event, workflow: &str) -> Run {
         redrives: 0,
         deadline_ms: None,
         cancelling: None,
+        mode: Mode::Live,
+        dry: false,
     }
 }
 
