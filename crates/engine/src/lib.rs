@@ -21,12 +21,14 @@ pub mod signals;
 pub mod source;
 mod step;
 mod unowned;
+mod versions;
 mod wake;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use parking_lot::RwLock;
+use postroom_core::definition::Stored;
 use postroom_store::{Store, Wake};
 
 /// What the engine's own interface speaks of; whoever uses the engine needs no store.
@@ -47,6 +49,7 @@ pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
+pub use versions::{Version, Versions};
 
 /// Runs that may be claimed ahead of the workers, at least.
 const CLAIM_AHEAD: usize = 512;
@@ -120,8 +123,10 @@ impl Engine {
     /// # Errors
     /// The store's, if it cannot write.
     pub async fn new(parts: Parts, project: Project) -> Result<Self, postroom_store::Error> {
+        let first_seen_ms = Some(parts.clock.now_ms());
         for (stored, workflow) in &project.workflows {
-            parts.store.put_definition(workflow.name.clone(), stored.clone()).await?;
+            let stored = Stored { first_seen_ms, ..stored.clone() };
+            parts.store.put_definition(workflow.name.clone(), stored).await?;
         }
         let waits = wake::Waits::load(&*parts.store).await?;
         let settings = parts.settings;

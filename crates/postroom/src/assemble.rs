@@ -174,7 +174,7 @@ fn workflows(
 }
 
 fn define(file: String, text: String, config: &Config) -> Result<Defined, Vec<Problem>> {
-    let stored = Stored { v: 1, file, text, defaults: config.defaults };
+    let stored = Stored::new(file, text, config.defaults);
     parse::placed_workflow(&stored).map(|(workflow, root)| Defined { stored, workflow, root })
 }
 

@@ -69,7 +69,7 @@ impl Asking<'_> {
     fn ask(&mut self, method: &str, path: &str, id: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {}", self.server.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let full = path.replace("{id}", id);
+        let full = path.replace("{id}", id).replace("{name}", id);
         let bare = full.split('?').next().unwrap_or_default();
         let answer = self.server.client.request(method, &full, &headers, body.as_bytes());
         let path = path.split('?').next().unwrap_or_default();
@@ -100,10 +100,12 @@ fn every_route_answers_what_the_document_says() {
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     let events = [text(&good["event"]), text(&near["id"])];
     let runs = [text(&good["id"]), text(&dead["id"])];
+    let workflows = ["own".to_owned()];
     for (method, path) in &operations {
-        let ids: &[String] = match path.contains("/events/") {
-            true => &events,
-            false => &runs,
+        let ids: &[String] = match path.split('/').nth(3) {
+            Some("events") => &events,
+            Some("workflows") => &workflows,
+            _ => &runs,
         };
         if method == "GET" {
             for id in ids.iter().take(if path.contains('{') { 2 } else { 1 }) {
@@ -117,6 +119,10 @@ fn every_route_answers_what_the_document_says() {
             asking.ask(method, path, "%ff", "");
             asking.ask(method, path, &format!("{prefix}{empty}"), "");
         }
+        if path.contains("{name}") {
+            asking.ask(method, path, "%ff", "");
+            assert_eq!(asking.ask(method, path, "nowhere", "").status, 404, "{path}");
+        }
         if method == "POST" {
             let valid =
                 format!("{}{empty}", if path.contains("/events/") { "evt_" } else { "run_" });
@@ -125,12 +131,14 @@ fn every_route_answers_what_the_document_says() {
             asking.ask(method, path, &valid, &" ".repeat(2 << 20));
         }
         if asking.contract.operation(method, path)["security"].is_array() {
-            let full = path.replace("{id}", "x");
+            let full = path.replace("{id}", "x").replace("{name}", "x");
             let answer = server.client.request(method, &full, &[], b"");
             answer.problem(401, "auth/token-missing");
             asking.contract.holds(method, path, &answer);
         }
     }
+    let whole = "/api/v1/workflows/{name}/versions?text=true";
+    assert_eq!(asking.ask("GET", whole, "own", "").json()["data"][0]["text"], WORKFLOW);
     let one = "/api/v1/runs?limit=1";
     assert!(asking.ask("GET", one, "", "").json()["next"].is_string());
     assert!(asking.ask("GET", "/api/v1/events?limit=1", "", "").json()["next"].is_string());

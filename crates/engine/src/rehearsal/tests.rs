@@ -17,7 +17,7 @@ const NOON_MS: i64 = 1_793_707_200_000;
 fn project(text: &str) -> Project {
     let read = |text: &str| {
         let file = "workflows/w.yaml".to_owned();
-        let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+        let stored = Stored::new(file, text.to_owned(), Defaults::default());
         let workflow = parse::workflow(&stored).expect("a workflow");
         (stored, workflow)
     };
@@ -146,7 +146,7 @@ actions:
     request: { method: GET, path: /x }
 ";
     let file = "w.yaml".to_owned();
-    let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+    let stored = Stored::new(file, text.to_owned(), Defaults::default());
     let workflow = parse::workflow(&stored).expect("a workflow");
     let mut catalog = Catalog::builtin().expect("manifests");
     catalog.add("own.yaml", manifest).expect("a manifest");
