@@ -9,11 +9,13 @@ mod clock;
 mod people;
 mod recorder;
 mod script;
+mod watched;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use postroom_core::trigger::Verdict;
-use postroom_core::{Entry, Event, EventId, Run, Workflow};
+use postroom_core::trigger::{Router, Verdict};
+use postroom_core::{Entry, Event, EventId, Run, RunId, Workflow};
 use postroom_expr::Limits;
 use postroom_store::{RunFilter, Store};
 use tokio::sync::Semaphore;
@@ -26,6 +28,8 @@ use clock::{Idle, Jumping};
 use people::People;
 pub use recorder::{Made, Origin};
 pub use script::{Answer, Cue, Gives, Later, Like, Line, Said, Script};
+pub use watched::Emitted;
+use watched::Watched;
 
 /// The most runs whose end is told.
 const RUNS: usize = 10_000;
@@ -57,6 +61,8 @@ pub struct Rehearsed {
     pub runs: Vec<Played>,
     /// Every request, in order.
     pub requests: Vec<Made>,
+    /// Every event that a step emitted, in order.
+    pub emits: Vec<Emitted>,
 }
 
 /// A run and what it wrote down.
@@ -111,33 +117,31 @@ async fn play(
     let mut later = stage.script.later.clone();
     later.sort_by_key(|later| later.after_ms);
     let recorder = Arc::new(recorder::Recorder::new(stage.script, Arc::clone(&clock)));
+    let watched = Arc::new(Watched::new(stage.store, Arc::clone(&recorder)));
+    let mut project = stage.project;
+    if let Some(only) = &stage.only {
+        project.workflows.retain(|(_, workflow)| workflow.name == *only);
+        let left = project.workflows.iter().map(|(_, workflow)| Arc::clone(workflow));
+        project.router = Router::new(left.collect());
+    }
     let parts = Parts {
-        store: stage.store,
+        store: Arc::clone(&watched) as _,
         bell: stage.bell,
         clock,
         secrets: Arc::new(Names),
         transport: Arc::clone(&recorder) as _,
         settings: Settings { concurrency: 1, seed: Some(0), ..Settings::default() },
     };
-    let engine = Engine::new(parts, stage.project).await?;
+    let engine = Engine::new(parts, project).await?;
     let inner = &engine.inner;
     let event = inner.named(event, id).map_err(Error::Event)?;
-    let mut verdicts = engine.project().router.verdicts(&event, Limits::default());
-    let mut arrival = inner.routed(event.clone());
-    if let Some(only) = &stage.only {
-        verdicts.retain(|verdict| verdict.workflow == *only);
-        arrival.starts.retain(|start| start.run.workflow == *only);
-    }
-    inner.store.record(vec![arrival]).await?;
+    let verdicts = engine.project().router.verdicts(&event, Limits::default());
+    inner.store.record(vec![inner.routed(event.clone())]).await?;
     for Later { after_ms, event } in later {
         let at_ms = stage.now_ms.saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
         work(&engine, &people, Some(at_ms)).await?;
-        let mut arrival = inner.routed(inner.named(event, None).map_err(Error::Event)?);
-        if let Some(only) = &stage.only {
-            let wanted = |name: &str| name == only || name == Workflow::WAKE;
-            arrival.starts.retain(|start| wanted(&start.run.workflow));
-        }
-        inner.store.record(vec![arrival]).await?;
+        let event = inner.named(event, None).map_err(Error::Event)?;
+        inner.store.record(vec![inner.routed(event)]).await?;
     }
     work(&engine, &people, None).await?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
@@ -150,9 +154,19 @@ async fn play(
         let history = inner.store.run(run.id).await?;
         runs.extend(history.map(|(run, _, journal)| Played { run, workflow, journal }));
     }
-    let place = |name: &str| verdicts.iter().position(|verdict| verdict.workflow == name);
-    runs.sort_by_key(|played| (played.run.created_ms, place(&played.run.workflow)));
-    Ok(Rehearsed { event, verdicts, runs, requests: recorder.take() })
+    let seen = watched.take();
+    let places = seen.runs.iter().enumerate().map(|(place, run)| (*run, place));
+    let places: HashMap<RunId, usize> = places.collect();
+    runs.sort_by_key(|played: &Played| places.get(&played.run.id).copied());
+    let mut emits = Vec::new();
+    for (mut emitted, starts) in seen.emits {
+        let there = |id: &RunId| runs.iter().any(|played| played.run.id == *id);
+        let names = emitted.starts.into_iter().zip(&starts).filter(|(_, id)| there(id));
+        emitted.starts = names.map(|(name, _)| name).collect();
+        emitted.repetition = inner.store.event(emitted.event.id).await?.is_none();
+        emits.push(emitted);
+    }
+    Ok(Rehearsed { event, verdicts, runs, requests: recorder.take(), emits })
 }
 
 /// Works on what is due, one run at a time, until nothing is due any more, or up to a time.

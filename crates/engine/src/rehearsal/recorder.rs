@@ -64,6 +64,11 @@ impl Recorder {
         Self { clock, played: Mutex::new((Playing::new(script), Vec::new())) }
     }
 
+    /// How many requests were written down so far.
+    pub fn count(&self) -> usize {
+        self.played.lock().1.len()
+    }
+
     /// What was written down.
     pub fn take(&self) -> Vec<Made> {
         std::mem::take(&mut self.played.lock().1)

@@ -8,7 +8,7 @@ use postroom_core::journal::Kind;
 use postroom_core::run::StepState;
 use postroom_core::{Entry, Event};
 use postroom_engine::Project;
-use postroom_engine::rehearsal::{Gives, Made, Origin, Played, Rehearsed, Script};
+use postroom_engine::rehearsal::{Emitted, Gives, Made, Origin, Played, Rehearsed, Script};
 use serde_json::{Value, json};
 
 use super::file_text;
@@ -87,11 +87,23 @@ fn document(rehearsed: &Rehearsed, project: &Project) -> Value {
             "assumed": { "from": origin(made.origin), "answer": answer(&made.gives) },
         })
     });
+    let emits = rehearsed.emits.iter().map(|emitted| {
+        json!({
+            "after_requests": emitted.after,
+            "run": emitted.run,
+            "workflow": emitted.workflow,
+            "step": emitted.step,
+            "event": emitted.event,
+            "starts": emitted.starts,
+            "repetition": emitted.repetition,
+        })
+    });
     json!({
         "event": rehearsed.event,
         "workflows": rehearsed.verdicts,
         "runs": runs.collect::<Vec<_>>(),
         "requests": requests.collect::<Vec<_>>(),
+        "emits": emits.collect::<Vec<_>>(),
     })
 }
 
@@ -130,15 +142,58 @@ fn shown(rehearsed: &Rehearsed, project: &Project, output: &Output) -> String {
         let end = state(played.run.state.name()).content();
         text.push_str(&format!("the run ends {end}{}\n", why_dead(played)));
     }
-    for (index, made) in rehearsed.requests.iter().enumerate() {
-        text.push_str(&request(index + 1, made, &rehearsed.event));
-    }
-    text.push_str(&match rehearsed.requests.len() {
-        0 => "\nnothing would be sent\n".to_owned(),
-        1 => "\n1 request would be sent; nothing was\n".to_owned(),
-        count => format!("\n{count} requests would be sent; nothing was\n"),
+    text.push_str(&leaves(rehearsed));
+    text.push_str(&match (rehearsed.requests.len(), rehearsed.emits.len()) {
+        (0, 0) => "\nnothing would be sent\n".to_owned(),
+        (1, 0) => "\n1 request would be sent; nothing was\n".to_owned(),
+        (count, 0) => format!("\n{count} requests would be sent; nothing was\n"),
+        (requests, events) => {
+            format!("\nwould be sent: {requests} requests; emitted: {events} events; nothing was\n")
+        }
     });
     text
+}
+
+/// Everything that leaves a step, in order: requests and events.
+fn leaves(rehearsed: &Rehearsed) -> String {
+    let (mut text, mut number) = (String::new(), 0);
+    let mut emits = rehearsed.emits.iter().peekable();
+    for at in 0..=rehearsed.requests.len() {
+        while let Some(emitted) = emits.next_if(|emitted| emitted.after <= at) {
+            number += 1;
+            text.push_str(&event(number, emitted, &rehearsed.event));
+        }
+        if let Some(made) = rehearsed.requests.get(at) {
+            number += 1;
+            text.push_str(&request(number, made, &rehearsed.event));
+        }
+    }
+    text
+}
+
+fn event(number: usize, emitted: &Emitted, first: &Event) -> String {
+    let Emitted { event, workflow, step, .. } = emitted;
+    let mut about = format!("{workflow}/{step}");
+    about.push_str(&after(event.received_ms, first));
+    let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));
+    text.push_str(&format!("emits {}\n", plain(&event.kind)));
+    text.extend(event.key.as_ref().map(|key| format!("key: {}\n", plain(key))));
+    text.push('\n');
+    text.push_str(&output::indented(event.data.text()));
+    text.push_str(&match (emitted.repetition, emitted.starts.as_slice()) {
+        (true, _) => "-> a repetition by its key: not written down\n".to_owned(),
+        (false, []) => "-> starts no run\n".to_owned(),
+        (false, starts) => format!("-> starts {}\n", plain(&starts.join(", "))),
+    });
+    text
+}
+
+/// How long after the event something happens, if not at once.
+fn after(at_ms: i64, event: &Event) -> String {
+    match u64::try_from(at_ms - event.received_ms) {
+        Ok(wait_ms @ 1..) => format!(", after {}", span(wait_ms)),
+        _ => String::new(),
+    }
 }
 
 fn header(event: &Event, output: &Output) -> String {
@@ -168,10 +223,7 @@ fn request(number: usize, made: &Made, event: &Event) -> String {
     if made.attempt > 1 {
         about.push_str(&format!(", try {}", made.attempt));
     }
-    let wait_ms = u64::try_from(made.at_ms - event.received_ms).unwrap_or(0);
-    if wait_ms > 0 {
-        about.push_str(&format!(", after {}", span(wait_ms)));
-    }
+    about.push_str(&after(made.at_ms, event));
     let request = &made.request;
     let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));
     text.push_str(&format!("{} {}\n", plain(&request.method), plain(&request.url)));
