@@ -159,3 +159,74 @@ fn no_source_is_called_as_that_of_emitted_events() {
     assert!(refused.err.contains("events that steps emit have that source"), "{}", refused.err);
     assert!(refused.err.contains("[config/bad-value]"), "{}", refused.err);
 }
+
+fn id(run: &Value) -> String {
+    run["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_run_tells_what_it_follows_from_and_what_it_emitted() {
+    let project = project();
+    let server = project.start();
+    let first = server.run(&server.send("ORDER", &json!({"id": "A-7"})), &["succeeded", "dead"]);
+    assert_eq!((&first["state"], &first["lineage"]), (&json!("succeeded"), &json!([])));
+    let emitted = first["emitted"].as_array().expect("what it emitted");
+    let facts: Vec<Value> = emitted
+        .iter()
+        .map(|e| json!([e["step"], e["type"], e["kept"], e["runs"].as_array().map(Vec::len)]))
+        .collect();
+    let expected = [
+        json!(["left", "PARCEL", true, 1]),
+        json!(["right", "PARCEL", true, 1]),
+        json!(["again", "PARCEL", false, 0]),
+    ];
+    assert_eq!(facts, expected, "{emitted:#?}");
+
+    let second = server.run_by_id(&id(&emitted[0]["runs"][0]), &["succeeded"]);
+    let cause = json!({
+        "event": first["event"], "type": "ORDER", "hops": 0, "run": first["id"],
+        "workflow": "split", "state": "succeeded",
+    });
+    assert_eq!(second["lineage"], json!([cause]));
+    let shown = project.run(&["runs", "show", &id(&second)]).good();
+    let by = format!("{} ORDER by {} of split, hop 1", id_of(&first["event"]), id(&first));
+    assert!(shown.contains(&by), "{shown}");
+    let shown = project.run(&["runs", "show", &id(&first)]).good();
+    assert!(shown.contains(&format!("{} succeeded pack", id(&second))), "{shown}");
+    assert!(shown.contains("not kept: a repetition by its key"), "{shown}");
+}
+
+fn id_of(value: &Value) -> &str {
+    value.as_str().expect("an id")
+}
+
+#[test]
+fn too_many_hops_show_the_whole_line() {
+    let circle = "workflow: round\non: [{event: A}]\nmax_hops: 60\nsteps: [{id: again, emit: A}]\n";
+    let (project, server) = Project::new("").workflow("round", circle).start_kept();
+    server.send("A", &json!({}));
+    let dead = dead_letter(&server);
+    assert_eq!(dead["failure"]["failure"]["code"], "run/too-many-hops");
+    let line = dead["lineage"].as_array().expect("a line");
+    let hops: Vec<u64> = line.iter().filter_map(|ancestor| ancestor["hops"].as_u64()).collect();
+    assert_eq!(hops, (10..60).rev().collect::<Vec<u64>>());
+    assert!(line.iter().all(|ancestor| ancestor["workflow"] == "round"), "{line:#?}");
+    let shown = project.run(&["dlq", "show", &id(&dead)]).good();
+    assert!(
+        shown.contains("\nlineage\n") && shown.contains("and 10 events before them"),
+        "{shown}"
+    );
+}
+
+/// The only dead letter, once there is one.
+fn dead_letter(server: &Server) -> Value {
+    let deadline = std::time::Instant::now() + harness::PATIENCE;
+    loop {
+        let found = server.read("/dead-letters");
+        if let Some(row) = found["data"].as_array().and_then(|rows| rows.first()) {
+            return server.read(&format!("/runs/{}", id(row)));
+        }
+        assert!(std::time::Instant::now() < deadline, "no dead letter\n{}", server.log.text());
+        server.log.pause();
+    }
+}

@@ -11,6 +11,7 @@ const COMMITTED: &str = include_str!("../../../docs/openapi.json");
 
 const WORKFLOW: &str = "\
 workflow: own
+max_hops: 2
 on:
   - event: GOOD
   - event: BAD
@@ -23,6 +24,10 @@ steps:
   - id: maybe
     uses: local/echo
     if: ${{ event.data.n == 'never' }}
+  - id: tell
+    emit: NEAR
+    with: { n: 1, wanted: \"${{ event.type == 'GOOD' }}\" }
+    if: ${{ event.type != 'NEAR' }}
   - id: call
     uses: http/request
     if: ${{ event.type == 'BAD' }}
@@ -142,6 +147,11 @@ fn every_route_answers_what_the_document_says() {
     let one = "/api/v1/runs?limit=1";
     assert!(asking.ask("GET", one, "", "").json()["next"].is_string());
     assert!(asking.ask("GET", "/api/v1/events?limit=1", "", "").json()["next"].is_string());
+    // What the step emitted started a run that follows from it.
+    let run = server.read(&format!("/runs/{}", runs[0]));
+    let next = text(&run["emitted"][0]["runs"][0]["id"]);
+    let next = asking.ask("GET", "/api/v1/runs/{id}", &next, "").json();
+    assert_eq!(next["lineage"][0]["run"], run["id"], "{next}");
     orders(&mut asking, &events[0], &runs);
     for (run, verb) in asking_runs.iter().zip(["approve", "reject"]) {
         let path = format!("/api/v1/runs/{{id}}/{verb}");

@@ -262,3 +262,36 @@ fn a_redrive_without_a_terminal_goes_on_with_the_same_version() {
     assert_eq!(hash(&ended), hash(&known[1]));
     assert_eq!(ledger.entries(), ["POST /one", "POST /two"]);
 }
+
+#[test]
+fn many_at_a_terminal_are_asked_about_once_and_go_on_with_what_was_answered() {
+    let ledger = Ledger::start();
+    let first = order(&ledger, &["one", "two"]);
+    let (project, server, run) = dead(&ledger, &first, &noted(&first, "mended"));
+    let declined = project.run_at_terminal(&["dlq", "redrive", "--all"], "same\nn\n");
+    assert_eq!(declined.code, Some(130), "{}", declined.out);
+    let told = project.run_at_terminal(&["dlq", "redrive", "--all"], "newest\ny\n");
+    assert!(told.out.contains("order: 1 run is on version"), "{}", told.out);
+    assert!(told.out.contains("redrive 1 dead letter? [y/N]"), "{}", told.out);
+    assert!(told.out.contains("redriven on the newest version: 1 of 1"), "{}", told.out);
+    let ended = server.run_by_id(&run, &["succeeded"]);
+    assert_eq!(hash(&ended), hash(&versions(&server)[0]));
+}
+
+#[test]
+fn a_rollback_at_a_terminal_shows_what_will_change_and_asks() {
+    let ledger = Ledger::start();
+    let first = order(&ledger, &["one"]);
+    let second = noted(&first, "second");
+    let project = Project::new("").workflow("order", &first);
+    project.run(&["workflows", "list"]).good();
+    project.write(FILE, &second);
+    let declined = project.run_at_terminal(&["workflows", "rollback", "order"], "n\n");
+    assert_eq!(declined.code, Some(130), "{}", declined.out);
+    assert!(declined.out.contains("\u{1b}[31m-# second"), "{:?}", declined.out);
+    assert!(declined.out.contains("write this into workflows/order.yaml? [y/N]"));
+    assert_eq!(text_of(&project), second);
+    let done = project.run_at_terminal(&["workflows", "rollback", "order"], "y\n");
+    assert_eq!(done.code, Some(0), "{}", done.out);
+    assert_eq!(text_of(&project), first);
+}

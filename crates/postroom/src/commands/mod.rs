@@ -9,6 +9,7 @@ mod dlq;
 mod events;
 mod explain;
 mod init;
+mod lineage;
 mod plan;
 mod runs;
 mod send;

@@ -205,7 +205,11 @@ impl Project {
         let line: Vec<String> = ours.chain(more).map(quoted).collect();
         let mut command = Command::new("script");
         command.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh");
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "xterm");
         command.envs(self.env.iter().cloned()).current_dir(self.folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("`script` of util-linux is there");
