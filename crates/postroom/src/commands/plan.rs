@@ -145,13 +145,20 @@ fn shown(rehearsed: &Rehearsed, project: &Project, output: &Output) -> String {
     text.push_str(&leaves(rehearsed));
     text.push_str(&match (rehearsed.requests.len(), rehearsed.emits.len()) {
         (0, 0) => "\nnothing would be sent\n".to_owned(),
-        (1, 0) => "\n1 request would be sent; nothing was\n".to_owned(),
-        (count, 0) => format!("\n{count} requests would be sent; nothing was\n"),
-        (requests, events) => {
-            format!("\nwould be sent: {requests} requests; emitted: {events} events; nothing was\n")
+        (requests, 0) => {
+            format!("\n{} would be sent; nothing was\n", counted(requests, "request"))
         }
+        (requests, events) => format!(
+            "\n{} and {} would leave; nothing did\n",
+            counted(requests, "request"),
+            counted(events, "event")
+        ),
     });
     text
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Everything that leaves a step, in order: requests and events.
