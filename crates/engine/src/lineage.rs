@@ -1,7 +1,7 @@
 //! Where a run comes from, and what came of what it emitted.
 
 use postroom_core::journal::Kind;
-use postroom_core::run::RunState;
+use postroom_core::run::{RunState, Spot};
 use postroom_core::{Entry, EventId, Run, RunId, Workflow, problem};
 use postroom_store::{Error, RunFilter};
 
@@ -19,7 +19,7 @@ pub struct Lineage {
     /// What its event follows from, nearest first: what is right before it or, where too many
     /// hops ended the run, the whole line up to a bound.
     pub causes: Vec<Ancestor>,
-    /// What its steps emitted, in order, up to a bound.
+    /// What its steps emitted and called, in order, up to a bound.
     pub emitted: Vec<Consequence>,
 }
 
@@ -38,7 +38,7 @@ pub struct Ancestor {
     pub of: Option<(String, RunState)>,
 }
 
-/// An event that a step emitted.
+/// An event that a step emitted, or by which it called a workflow.
 #[derive(Debug)]
 pub struct Consequence {
     /// The event.
@@ -87,47 +87,76 @@ impl Engine {
     }
 
     async fn emitted(&self, of: &RunDetails) -> Result<Vec<Consequence>, Error> {
-        let inner = &self.inner;
-        let named: Vec<(&str, EventId)> = of.journal.iter().filter_map(named).take(AHEAD).collect();
-        if named.is_empty() {
-            return Ok(Vec::new());
-        }
-        let known = inner.definitions.get(inner, of.run.definition).await?.ok();
-        let mut emitted = Vec::new();
-        for (step, event) in named {
-            let row = inner.store.event(event).await?;
-            let said = known.as_ref().and_then(|known| said(&known.workflow, step));
-            let kept = match &row {
-                Some(row) => row.event.cause.as_ref().and_then(|c| c.run) == Some(of.run.id),
-                None => false,
-            };
-            // An output may name an event without being that of a step that emits.
-            if !kept && (row.is_some() || said.is_none()) {
-                continue;
+        let mut emitted: Vec<Consequence> = Vec::new();
+        for entry in &of.journal {
+            if emitted.len() >= AHEAD {
+                break;
             }
-            let filter = RunFilter { event: Some(event), limit: AHEAD, ..RunFilter::default() };
-            let runs = if kept { inner.store.runs(filter).await?.rows } else { Vec::new() };
-            emitted.push(Consequence {
-                event,
-                kind: row.map(|row| row.event.kind).or(said),
-                step: step.to_owned(),
-                kept,
-                runs: runs.into_iter().map(|(run, _)| run).collect(),
-            });
+            let known = |run: &RunId| emitted.iter().any(|e| e.runs.iter().any(|r| r.id == *run));
+            let found = match entry.child.filter(|run| !known(run)) {
+                Some(run) => self.called(entry, run).await?,
+                None => self.announced(of, entry).await?,
+            };
+            emitted.extend(found);
         }
         Ok(emitted)
     }
+
+    /// The run that a step has called, if it is still kept.
+    async fn called(&self, entry: &Entry, run: RunId) -> Result<Option<Consequence>, Error> {
+        let found = self.inner.store.run(run).await?;
+        Ok(found.map(|(run, event, _)| Consequence {
+            event: event.id,
+            kind: Some(event.kind.clone()),
+            step: label(entry),
+            kept: true,
+            runs: vec![run],
+        }))
+    }
+
+    /// The event that the output of a step names, if it is one that the step emitted.
+    async fn announced(
+        &self,
+        of: &RunDetails,
+        entry: &Entry,
+    ) -> Result<Option<Consequence>, Error> {
+        let inner = &self.inner;
+        let Some(event) = named(entry) else { return Ok(None) };
+        let row = inner.store.event(event).await?;
+        let known = inner.definitions.get(inner, of.run.definition).await?.ok();
+        let said = known.as_ref().and_then(|known| said(&known.workflow, entry.step.as_deref()?));
+        let cause = row.as_ref().and_then(|row| row.event.cause.as_ref());
+        let kept = cause.is_some_and(|cause| cause.run == Some(of.run.id));
+        // An output may name an event without being that of a step that emits.
+        if !kept && (row.is_some() || said.is_none()) {
+            return Ok(None);
+        }
+        let filter = RunFilter { event: Some(event), limit: AHEAD, ..RunFilter::default() };
+        let runs = if kept { inner.store.runs(filter).await?.rows } else { Vec::new() };
+        Ok(Some(Consequence {
+            event,
+            kind: row.map(|row| row.event.kind).or(said),
+            step: label(entry),
+            kept,
+            runs: runs.into_iter().map(|(run, _)| run).collect(),
+        }))
+    }
 }
 
-/// The step and the event that its output names, as that of a step that emits does.
-fn named(entry: &Entry) -> Option<(&str, EventId)> {
+/// The event that an output names, as that of a step that emits does.
+fn named(entry: &Entry) -> Option<EventId> {
     let output = entry.output.as_ref().filter(|_| entry.kind == Kind::Done)?;
-    let event = output.view().get("event")?.as_str()?.parse().ok()?;
-    Some((entry.step.as_deref()?, event))
+    output.view().get("event")?.as_str()?.parse().ok()
+}
+
+/// The step that an entry is about, with the item of its list.
+fn label(entry: &Entry) -> String {
+    let step = entry.step.as_deref().unwrap_or_default();
+    Spot { step: 0, item: entry.item }.label(step)
 }
 
 /// The type of the event that a step emits, if it emits one.
 fn said(workflow: &Workflow, step: &str) -> Option<String> {
     let step = &workflow.steps[workflow.step(step)?];
-    step.emit().map(|emit| emit.event.clone())
+    step.emitted().map(|(kind, _)| kind.to_owned())
 }

@@ -46,7 +46,7 @@ pub struct Stage {
     pub now_ms: i64,
     /// What providers answer.
     pub script: Script,
-    /// Only this workflow, as if there were no other.
+    /// Events start only this workflow, as if there were no other.
     pub only: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub struct Rehearsed {
     pub runs: Vec<Played>,
     /// Every request, in order.
     pub requests: Vec<Made>,
-    /// Every event that a step emitted, in order.
+    /// Every event that a step emitted or by which it called a workflow, in order.
     pub emits: Vec<Emitted>,
 }
 
@@ -120,8 +120,9 @@ async fn play(
     let watched = Arc::new(Watched::new(stage.store, Arc::clone(&recorder)));
     let mut project = stage.project;
     if let Some(only) = &stage.only {
-        project.workflows.retain(|(_, workflow)| workflow.name == *only);
-        let left = project.workflows.iter().map(|(_, workflow)| Arc::clone(workflow));
+        // What it calls by name is still there.
+        let workflows = project.workflows.iter().map(|(_, workflow)| Arc::clone(workflow));
+        let left = workflows.filter(|workflow| workflow.name == *only);
         project.router = Router::new(left.collect());
     }
     let parts = Parts {

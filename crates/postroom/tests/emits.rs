@@ -227,3 +227,27 @@ fn dead_letter(server: &Server) -> Value {
         server.log.pause();
     }
 }
+
+#[test]
+fn a_workflow_that_is_called_is_told_by_its_run() {
+    let caller = "workflow: whole\non: [{event: A}]\nsteps:\n  - { id: part, call: half, with: { half: 1 } }\n";
+    let called =
+        "workflow: half\non: call\nsteps:\n  - { id: look, uses: local/echo, with: { got: 1 } }\n";
+    let test = "test: a whole\nworkflow: whole\nevent: { type: A, data: {} }\nexpect:\n  runs:\n    \
+                whole: { contains: { got: 1 } }\n    half: { state: succeeded }\n  emits: []\n";
+    let project = Project::new("")
+        .workflow("whole", caller)
+        .workflow("half", called)
+        .file("event.json", r#"{"event":"A","payload":{}}"#)
+        .file("tests/t.yaml", test);
+    project.run(&["test"]).good();
+    let shown = project.run(&["plan", "--event", "event.json"]).good();
+    assert!(shown.contains("1. whole/part\ncalls half\n"), "{shown}");
+    let server = project.start();
+    let run = server.run(&server.send("A", &json!({})), &["succeeded", "dead"]);
+    let emitted = &run["emitted"];
+    assert_eq!(emitted.as_array().map(Vec::len), Some(1), "{emitted:#}");
+    assert_eq!((&emitted[0]["type"], &emitted[0]["step"]), (&json!("call.half"), &json!("part")));
+    let half = server.run_by_id(&id(&emitted[0]["runs"][0]), &["succeeded"]);
+    assert_eq!((&half["lineage"][0]["run"], &half["workflow"]), (&run["id"], &json!("half")));
+}

@@ -288,3 +288,36 @@ fn a_circle_ends_at_the_bound_and_emits_no_more() {
         assert_eq!(failure.code, "run/too-many-hops");
     }
 }
+
+#[test]
+fn what_is_called_is_there_whatever_events_may_start() {
+    let text = "
+workflow: first
+on: [{event: A}]
+steps:
+  - { id: part, call: second, with: { n: 1 } }
+  - { id: tell, emit: B }
+---
+workflow: second
+on: call
+steps: [{ id: look, uses: local/echo, with: { n: \"${{ event.data.n }}\" } }]
+---
+workflow: third
+on: [{event: B}]
+steps: [{ id: look, uses: local/echo }]
+";
+    let names = |only: Option<&str>| {
+        let bell = Arc::new(Bell::default());
+        let store = Arc::new(Model::new(Arc::clone(&bell) as _));
+        let (script, project) = (Script::default(), project(text));
+        let only = only.map(str::to_owned);
+        let stage = Stage { store, bell, project, now_ms: NOON_MS, script, only };
+        let rehearsed = rehearse(stage, arriving(), None).expect("a rehearsal");
+        let emits = rehearsed.emits.iter().map(|e| format!("{} {}", e.step, e.event.kind));
+        assert_eq!(emits.collect::<Vec<_>>(), ["part call.second", "tell B"]);
+        assert!(rehearsed.runs.iter().all(|played| played.run.state == RunState::Succeeded));
+        rehearsed.runs.iter().map(|p| p.run.workflow.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None), ["first", "second", "third"]);
+    assert_eq!(names(Some("first")), ["first", "second"]);
+}

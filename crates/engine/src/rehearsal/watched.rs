@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use postroom_core::definition::Stored;
+use postroom_core::definition::{Call, Stored};
 use postroom_core::journal::Kind;
 use postroom_core::{DefinitionHash, Entry, Event, EventId, RunId};
 use postroom_store::{
@@ -14,7 +14,7 @@ use postroom_store::{
 
 use super::recorder::Recorder;
 
-/// An event that a step emitted.
+/// An event that a step emitted, or by which it called a workflow.
 #[derive(Clone, Debug)]
 pub struct Emitted {
     /// How many requests were made before it.
@@ -68,7 +68,7 @@ impl Watched {
                 after: self.recorder.count(),
                 run: transition.run.id,
                 workflow: transition.run.workflow.clone(),
-                step: step_of(&transition.entries, arrival.event.id),
+                step: step_of(&transition.entries, &arrival.event),
                 event: arrival.event.clone(),
                 starts: arrival.starts.iter().map(|s| s.run.workflow.clone()).collect(),
                 repetition: false,
@@ -78,13 +78,16 @@ impl Watched {
     }
 }
 
-/// The step whose output names an event.
-fn step_of(entries: &[Entry], event: EventId) -> String {
-    let event = event.to_string();
+/// The step that emitted an event: a call says it of itself, any other has the event's id as output.
+fn step_of(entries: &[Entry], event: &Event) -> String {
+    if event.source == Call::SOURCE {
+        return event.subject.clone().unwrap_or_default();
+    }
+    let id = event.id.to_string();
     let names = |entry: &&Entry| {
         let output = entry.output.as_ref().filter(|_| entry.kind == Kind::Done);
         let named = output.and_then(|output| output.view().get("event"));
-        named.and_then(|named| named.as_str()).is_some_and(|named| named == event)
+        named.and_then(|named| named.as_str()).is_some_and(|named| named == id)
     };
     entries.iter().find(names).and_then(|entry| entry.step.clone()).unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
+use postroom_core::definition::Call;
 use postroom_core::journal::Kind;
 use postroom_core::run::StepState;
 use postroom_core::{Entry, Event};
@@ -183,7 +184,10 @@ fn event(number: usize, emitted: &Emitted, first: &Event) -> String {
     let mut about = format!("{workflow}/{step}");
     about.push_str(&after(event.received_ms, first));
     let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));
-    text.push_str(&format!("emits {}\n", plain(&event.kind)));
+    text.push_str(&match event.source == Call::SOURCE {
+        true => format!("calls {}\n", plain(&emitted.starts.join(", "))),
+        false => format!("emits {}\n", plain(&event.kind)),
+    });
     text.extend(event.key.as_ref().map(|key| format!("key: {}\n", plain(key))));
     text.push('\n');
     text.push_str(&output::indented(event.data.text()));

@@ -87,7 +87,8 @@ impl Server {
     pub fn event(&self, correlation: &str) -> Value {
         let found = self.read(&format!("/events?correlation={correlation}"));
         let rows = found["data"].as_array().expect("events").iter();
-        let rows: Vec<&Value> = rows.filter(|row| row["source"] != "emit").collect();
+        let ours = |row: &&Value| row["source"] == "emit" || row["source"] == "call";
+        let rows: Vec<&Value> = rows.filter(|row| !ours(row)).collect();
         assert_eq!(rows.len(), 1, "{correlation}: {found}");
         let id = rows[0]["id"].as_str().expect("an id");
         self.read(&format!("/events/{id}"))
