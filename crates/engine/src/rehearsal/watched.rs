@@ -78,7 +78,7 @@ impl Watched {
     }
 }
 
-/// The step that emitted an event: a call says it of itself, any other has the event's id as output.
+/// The step that emitted an event: a call says it of itself, else an output names the event.
 fn step_of(entries: &[Entry], event: &Event) -> String {
     if event.source == Call::SOURCE {
         return event.subject.clone().unwrap_or_default();
