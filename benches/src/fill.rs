@@ -39,12 +39,11 @@ pub struct Past<'a> {
 /// # Errors
 /// The store's.
 pub async fn fill(folder: &Path, past: &Past<'_>, now_ms: i64) -> anyhow::Result<()> {
-    let stored = Stored {
-        v: 1,
-        file: "workflows/echo.yaml".to_owned(),
-        text: past.workflow.to_owned(),
-        defaults: Defaults::default(),
-    };
+    let stored = Stored::new(
+        "workflows/echo.yaml".to_owned(),
+        past.workflow.to_owned(),
+        Defaults::default(),
+    );
     let workflow = parse::workflow(&stored).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let router = Router::new(vec![Arc::new(workflow)]);
     let store = Sqlite::open(folder, Arc::new(NoBell), now_ms)?;

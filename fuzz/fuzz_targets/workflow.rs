@@ -11,7 +11,7 @@ use postroom_core::{graph, parse};
 
 fuzz_target!(|text: &str| {
     let file = "w.yaml".to_owned();
-    let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+    let stored = Stored::new(file, text.to_owned(), Defaults::default());
     match parse::workflow(&stored) {
         Ok(workflow) => {
             let needs: Vec<_> = workflow.steps.iter().map(|step| step.needs.clone()).collect();

@@ -21,7 +21,7 @@ fn main() {
         let mut report = Report::default();
         for (index, text) in texts.iter().enumerate() {
             let (file, text) = (format!("workflows/w{index}.yaml"), text.clone());
-            let stored = Stored { v: 1, file, text, defaults: Defaults::default() };
+            let stored = Stored::new(file, text, Defaults::default());
             let (workflow, root) = parse::placed_workflow(&stored).unwrap();
             report.add(typecheck::workflow(&workflow, &root, &stored.text, &contracts));
         }

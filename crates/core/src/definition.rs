@@ -359,11 +359,21 @@ pub struct Stored {
     pub text: String,
     /// The defaults in force when it was read.
     pub defaults: Defaults,
+    /// When a store first kept it, in milliseconds since 1970; none before it was, and of those
+    /// that were kept before this was noted. A store keeps the first value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen_ms: Option<i64>,
 }
 
 impl Stored {
+    /// A definition in the newest form, not kept anywhere yet.
+    #[must_use]
+    pub fn new(file: String, text: String, defaults: Defaults) -> Self {
+        Self { v: 1, file, text, defaults, first_seen_ms: None }
+    }
+
     /// The definition's hash: of everything that decides what a run does, not of where the file
-    /// lies.
+    /// lies or when it was seen.
     #[must_use]
     pub fn hash(&self) -> DefinitionHash {
         let defaults = serde_json::to_string(&self.defaults).unwrap_or_default();

@@ -16,7 +16,7 @@ fn workflow(name: &str, takes: &str, emits: &[&str], more: &str) -> Stored {
     let steps =
         if steps.is_empty() { "  - { id: a, uses: local/echo }\n".to_owned() } else { steps };
     let text = format!("workflow: {name}\n{more}on:\n  - {takes}\nsteps:\n{steps}");
-    Stored { v: 1, file: format!("{name}.yaml"), text, defaults: Defaults::default() }
+    Stored::new(format!("{name}.yaml"), text, Defaults::default())
 }
 
 /// Each problem with its place.

@@ -13,7 +13,7 @@ mod bless;
 
 fn read(text: &str) -> Result<Workflow, Vec<Problem>> {
     let defaults = Defaults::default();
-    parse::workflow(&Stored { v: 1, file: "w.yaml".into(), text: text.into(), defaults })
+    parse::workflow(&Stored::new("w.yaml".into(), text.into(), defaults))
 }
 
 /// What a reader of the golden file needs to see.
@@ -189,7 +189,7 @@ fn the_hash_is_of_what_decides_what_a_run_does() {
     let stored = |file: &str, text: &str, attempts| {
         let mut defaults = Defaults::default();
         defaults.retry.attempts = attempts;
-        Stored { v: 1, file: file.into(), text: text.into(), defaults }
+        Stored::new(file.into(), text.into(), defaults)
     };
     let first = stored("a.yaml", "workflow: a", 3).hash();
     assert_eq!(first, stored("b.yaml", "workflow: a", 3).hash());

@@ -13,12 +13,8 @@ use postroom_expr::Limits;
 
 fn router(texts: &[&str]) -> Router {
     let workflow = |text: &&str| {
-        let stored = Stored {
-            v: 1,
-            file: "w.yaml".into(),
-            text: format!("{text}\nsteps: []\n"),
-            defaults: Defaults::default(),
-        };
+        let stored =
+            Stored::new("w.yaml".into(), format!("{text}\nsteps: []\n"), Defaults::default());
         Arc::new(parse::workflow(&stored).unwrap_or_else(|problems| panic!("{problems:?}")))
     };
     Router::new(texts.iter().map(workflow).collect())

@@ -93,7 +93,7 @@ fn contracts() -> Contracts {
 
 fn check(text: &str) -> Report {
     let defaults = Defaults::default();
-    let stored = Stored { v: 1, file: "w.yaml".into(), text: text.into(), defaults };
+    let stored = Stored::new("w.yaml".into(), text.into(), defaults);
     let (workflow, root) = parse::placed_workflow(&stored).unwrap_or_else(|problems| {
         panic!("{text}\n{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
     });

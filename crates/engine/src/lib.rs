@@ -10,6 +10,7 @@ mod entropy;
 mod ingest;
 mod janitor;
 mod limit;
+mod lineage;
 mod orders;
 pub mod outbound;
 mod owner;
@@ -21,12 +22,14 @@ pub mod signals;
 pub mod source;
 mod step;
 mod unowned;
+mod versions;
 mod wake;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use parking_lot::RwLock;
+use postroom_core::definition::Stored;
 use postroom_store::{Store, Wake};
 
 /// What the engine's own interface speaks of; whoever uses the engine needs no store.
@@ -40,6 +43,7 @@ use tokio_util::task::TaskTracker;
 pub use approval::{Answer, Asked, Unasked};
 pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
+pub use lineage::{Ancestor, Consequence, Lineage};
 pub use orders::{Bulk, BulkProgress, Selection};
 pub use outbound::{Purpose, Transport};
 pub use project::{Connection, Project, Retention, Settings};
@@ -47,6 +51,7 @@ pub use query::{EventDetails, RunDetails};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
+pub use versions::{Version, Versions};
 
 /// Runs that may be claimed ahead of the workers, at least.
 const CLAIM_AHEAD: usize = 512;
@@ -120,8 +125,10 @@ impl Engine {
     /// # Errors
     /// The store's, if it cannot write.
     pub async fn new(parts: Parts, project: Project) -> Result<Self, postroom_store::Error> {
+        let first_seen_ms = Some(parts.clock.now_ms());
         for (stored, workflow) in &project.workflows {
-            parts.store.put_definition(workflow.name.clone(), stored.clone()).await?;
+            let stored = Stored { first_seen_ms, ..stored.clone() };
+            parts.store.put_definition(workflow.name.clone(), stored).await?;
         }
         let waits = wake::Waits::load(&*parts.store).await?;
         let settings = parts.settings;

@@ -12,11 +12,13 @@ mod plan;
 mod player;
 mod recorder;
 mod script;
+mod watched;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use postroom_core::trigger::Verdict;
-use postroom_core::{Entry, Event, EventId, Run, Workflow};
+use postroom_core::trigger::{Router, Verdict};
+use postroom_core::{Entry, Event, EventId, Run, RunId, Workflow};
 use postroom_expr::Limits;
 use postroom_store::{RunFilter, Store};
 
@@ -27,11 +29,13 @@ use crate::{Arriving, Bell, Engine, Parts, Project};
 use clock::{Idle, Jumping};
 pub use dry::{DryRuns, EmptyStore, Unplayed};
 use people::People;
-pub use plan::{Assumed, Plan, PlannedRequest, PlannedRun, PlannedStep};
+pub use plan::{Assumed, Plan, PlannedEmit, PlannedRequest, PlannedRun, PlannedStep};
 use player::Player;
 use recorder::Recorder;
 pub use recorder::{Made, Origin};
 pub use script::{Answer, Cue, Gives, Later, Like, Line, Said, Script};
+pub use watched::Emitted;
+use watched::Watched;
 
 /// The most runs whose end is told.
 const RUNS: usize = 10_000;
@@ -48,7 +52,7 @@ pub struct Stage {
     pub now_ms: i64,
     /// What providers answer.
     pub script: Script,
-    /// Only this workflow, as if there were no other.
+    /// Events start only this workflow, as if there were no other.
     pub only: Option<String>,
 }
 
@@ -63,6 +67,8 @@ pub struct Rehearsed {
     pub runs: Vec<Played>,
     /// Every request, in order.
     pub requests: Vec<Made>,
+    /// Every event that a step emitted or by which it called a workflow, in order.
+    pub emits: Vec<Emitted>,
 }
 
 /// A run and what it wrote down.
@@ -148,34 +154,33 @@ async fn play(
     later.sort_by_key(|later| later.after_ms);
     let recorder = Recorder::new(stage.script, Arc::clone(&clock), bounds.bytes);
     let recorder = Arc::new(recorder);
+    let watched = Arc::new(Watched::new(stage.store, Arc::clone(&recorder)));
+    let mut project = stage.project;
+    if let Some(only) = &stage.only {
+        // What it calls by name is still there.
+        let workflows = project.workflows.iter().map(|(_, workflow)| Arc::clone(workflow));
+        let left = workflows.filter(|workflow| workflow.name == *only);
+        project.router = Router::new(left.collect());
+    }
     let parts = Parts {
-        store: stage.store,
+        store: Arc::clone(&watched) as _,
         bell: stage.bell,
         clock,
         secrets: Arc::new(Names),
         transport: Arc::clone(&recorder) as _,
         settings: Settings { concurrency: 1, seed: Some(0), ..Settings::default() },
     };
-    let engine = Engine::new(parts, stage.project).await?;
+    let engine = Engine::new(parts, project).await?;
     let inner = &engine.inner;
     let event = inner.named(event, id).map_err(Error::Event)?;
-    let mut verdicts = engine.project().router.verdicts(&event, Limits::default());
-    let mut arrival = inner.routed(event.clone());
-    if let Some(only) = &stage.only {
-        verdicts.retain(|verdict| verdict.workflow == *only);
-        arrival.starts.retain(|start| start.run.workflow == *only);
-    }
-    inner.store.record(vec![arrival]).await?;
+    let verdicts = engine.project().router.verdicts(&event, Limits::default());
+    inner.store.record(vec![inner.routed(event.clone())]).await?;
     let mut player = Player::new(&engine, people, &recorder, bounds);
     for Later { after_ms, event } in later {
         let at_ms = stage.now_ms.saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
         player.work(Some(at_ms)).await?;
-        let mut arrival = inner.routed(inner.named(event, None).map_err(Error::Event)?);
-        if let Some(only) = &stage.only {
-            let wanted = |name: &str| name == only || name == Workflow::WAKE;
-            arrival.starts.retain(|start| wanted(&start.run.workflow));
-        }
-        inner.store.record(vec![arrival]).await?;
+        let event = inner.named(event, None).map_err(Error::Event)?;
+        inner.store.record(vec![inner.routed(event)]).await?;
     }
     player.work(None).await?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
@@ -188,9 +193,19 @@ async fn play(
         let history = inner.store.run(run.id).await?;
         runs.extend(history.map(|(run, _, journal)| Played { run, workflow, journal }));
     }
-    let place = |name: &str| verdicts.iter().position(|verdict| verdict.workflow == name);
-    runs.sort_by_key(|played| (played.run.created_ms, place(&played.run.workflow)));
-    Ok(Rehearsed { event, verdicts, runs, requests: recorder.take() })
+    let seen = watched.take();
+    let places = seen.runs.iter().enumerate().map(|(place, run)| (*run, place));
+    let places: HashMap<RunId, usize> = places.collect();
+    runs.sort_by_key(|played: &Played| places.get(&played.run.id).copied());
+    let mut emits = Vec::new();
+    for (mut emitted, starts) in seen.emits {
+        let there = |id: &RunId| runs.iter().any(|played| played.run.id == *id);
+        let names = emitted.starts.into_iter().zip(&starts).filter(|(_, id)| there(id));
+        emitted.starts = names.map(|(name, _)| name).collect();
+        emitted.repetition = inner.store.event(emitted.event.id).await?.is_none();
+        emits.push(emitted);
+    }
+    Ok(Rehearsed { event, verdicts, runs, requests: recorder.take(), emits })
 }
 
 /// Every credential is there, and is its own name.

@@ -127,7 +127,7 @@ async fn engine(settings: Settings) -> (Engine, Arc<Losing>) {
         settings,
     };
     let file = "workflows/echo.yaml".to_owned();
-    let stored = Stored { v: 1, file, text: ECHO.to_owned(), defaults: Defaults::default() };
+    let stored = Stored::new(file, ECHO.to_owned(), Defaults::default());
     let workflow = parse::workflow(&stored).unwrap();
     let catalog = Arc::new(Catalog::builtin().unwrap());
     let project = Project::new(vec![(stored, workflow)], catalog, BTreeMap::new()).unwrap();

@@ -61,8 +61,30 @@ pub(crate) fn assemble(loaded: &Loaded) -> Result<Assembled, Vec<Problem>> {
     assembled.ok_or(problems)
 }
 
+/// A file of workflows as it would be.
+pub(crate) struct Changed<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// Whether a workflow's file is none of the project's, because it comes with Postroom.
+pub(crate) fn is_builtin(file: &str) -> bool {
+    BUILTIN.iter().any(|(_, known, _)| *known == file)
+}
+
 /// Reads and checks everything the configuration refers to, and says all that it learned.
 pub(crate) fn examine(loaded: &Loaded) -> Examined {
+    examine_with(loaded, None)
+}
+
+/// The same as if a file were as it is not yet.
+pub(crate) fn examine_changed(loaded: &Loaded, changed: &Changed<'_>) -> Examined {
+    examine_with(loaded, Some(changed))
+}
+
+fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let config = &loaded.config;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
@@ -71,7 +93,7 @@ pub(crate) fn examine(loaded: &Loaded) -> Examined {
     let sources = sources(config, &catalog, &mut problems);
     let complete = problems.is_empty();
     let folder = loaded.folder.join(&config.workflows);
-    let mut workflows = workflows(&folder, &loaded.folder, config, &mut problems);
+    let mut workflows = workflows(&folder, loaded, changed, &mut problems);
     builtin(config, &mut workflows, &mut notes, &mut problems);
     let events = contracts::events(&loaded.folder, &mut problems);
     let read: Vec<&Workflow> = workflows.iter().map(|defined| &defined.workflow).collect();
@@ -158,14 +180,22 @@ fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
 
 fn workflows(
     folder: &Path,
-    root: &Path,
-    config: &Config,
+    loaded: &Loaded,
+    changed: Option<&Changed<'_>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Defined> {
     let mut workflows = Vec::new();
-    for path in files::of(folder, YAML, problems) {
-        let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-        let parsed = read(&path).and_then(|text| define(file, text, config));
+    let mut paths = files::of(folder, YAML, problems);
+    paths.extend(changed.map(|file| file.path.to_path_buf()));
+    paths.sort();
+    paths.dedup();
+    for path in paths {
+        let file = path.strip_prefix(&loaded.folder).unwrap_or(&path).display().to_string();
+        let text = match changed.filter(|changed| changed.path == path) {
+            Some(changed) => Ok(changed.text.to_owned()),
+            None => read(&path),
+        };
+        let parsed = text.and_then(|text| define(file, text, &loaded.config));
         match parsed {
             Ok(workflow) => workflows.push(workflow),
             Err(found) => problems.extend(found),
@@ -175,7 +205,7 @@ fn workflows(
 }
 
 fn define(file: String, text: String, config: &Config) -> Result<Defined, Vec<Problem>> {
-    let stored = Stored { v: 1, file, text, defaults: config.defaults };
+    let stored = Stored::new(file, text, config.defaults);
     parse::placed_workflow(&stored).map(|(workflow, root)| Defined { stored, workflow, root })
 }
 

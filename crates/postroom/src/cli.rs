@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postroom_core::{EventId, RunId};
 
+mod workflows;
+
+pub(crate) use workflows::Workflows;
+
 /// Postroom takes events in, writes each one down, and carries them through workflows to the
 /// services that want them. What cannot be delivered waits in the dead-letter office.
 #[derive(Debug, Parser)]
@@ -96,6 +100,9 @@ pub(crate) enum Command {
     /// The dead-letter office: runs that wait for a person
     #[command(subcommand)]
     Dlq(Dlq),
+    /// The workflows of the project and their versions
+    #[command(subcommand)]
+    Workflows(Workflows),
     /// The admin token
     #[command(subcommand)]
     Token(Token),
@@ -301,9 +308,10 @@ pub(crate) enum Runs {
     Retry {
         /// The run
         id: RunId,
-        /// Which version of the workflow it goes on with
-        #[arg(long, value_name = "WHICH", default_value = "same")]
-        version: Version,
+        /// Which version of the workflow it goes on with [default: asks at a terminal if there is
+        /// a newer one, else same]
+        #[arg(long, value_name = "WHICH")]
+        version: Option<Version>,
         /// Who and why.
         #[command(flatten)]
         word: Word,
@@ -414,9 +422,10 @@ pub(crate) enum Dlq {
         /// Which.
         #[command(flatten)]
         which: Which,
-        /// Which version of the workflow they go on with
-        #[arg(long, value_name = "WHICH", default_value = "same")]
-        version: Version,
+        /// Which version of the workflow they go on with [default: asks at a terminal if there is
+        /// a newer one, else same]
+        #[arg(long, value_name = "WHICH")]
+        version: Option<Version>,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,

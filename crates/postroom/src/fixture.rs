@@ -3,6 +3,7 @@
 
 mod answers;
 pub(crate) mod captured;
+mod emits;
 pub(crate) mod event;
 pub(crate) mod expect;
 pub(crate) mod tree;

@@ -200,6 +200,16 @@ pub(crate) fn bad(text: &str) -> String {
     format!("{BAD}{text}{BAD:#}")
 }
 
+/// A line of a difference, by its sign: what is gone, what is new, what stays.
+pub(crate) fn changed(line: &str) -> String {
+    let shown = plain(line);
+    match line.chars().next() {
+        Some('-') => bad(&shown),
+        Some('+') => good(&shown),
+        _ => shown.into_owned(),
+    }
+}
+
 /// What to do next.
 pub(crate) fn hint(text: &str) -> String {
     format!("{HINT}hint:{HINT:#} {}", plain(text))

@@ -1,6 +1,7 @@
 //! A project opened: everything read and checked, the store open, the engine built, not started.
 //! `serve` starts it; other commands call the server's routes over it in this process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use anyhow::anyhow;
 use postroom_core::{Problem, problem};
 use postroom_engine::clock::SystemClock;
 use postroom_engine::outbound::Http;
-use postroom_engine::{Bell, Clock, Engine, Parts, Retention, Settings, Source};
+use postroom_engine::secrets::Fixed;
+use postroom_engine::{Bell, Clock, Engine, Parts, Project, Retention, Settings, Source};
 use postroom_server::{AdminToken, Options};
 use postroom_store::sqlite::Sqlite;
 
@@ -79,7 +81,17 @@ impl From<Unopened> for Failed {
 /// By what the caller does next.
 pub(crate) async fn open(options: &home::Options, sandbox: bool) -> Result<Opened, Unopened> {
     let loaded = config::load(options.config.as_deref())?;
-    let Assembled { project, sources, secrets, mut notes } = assemble(&loaded)?;
+    let assembled = assemble(&loaded)?;
+    build(loaded, assembled, options, sandbox).await
+}
+
+async fn build(
+    loaded: Loaded,
+    assembled: Assembled,
+    options: &home::Options,
+    sandbox: bool,
+) -> Result<Opened, Unopened> {
+    let Assembled { project, sources, secrets, mut notes } = assembled;
     let home = Home::of(&loaded, options);
     let Loaded { config, warnings, .. } = loaded;
     notes.splice(0..0, warnings);
@@ -146,7 +158,23 @@ impl Opened {
 /// # Errors
 /// By what the caller does next.
 pub(crate) async fn open_local(options: &home::Options) -> Result<Local, Unopened> {
-    let opened = open(options, false).await?;
+    local(&open(options, false).await?)
+}
+
+/// The same with nothing of the project but its data folder: for what is kept while its files have
+/// problems.
+///
+/// # Errors
+/// By what the caller does next.
+pub(crate) async fn open_kept(options: &home::Options) -> Result<Local, Unopened> {
+    let loaded = config::load(options.config.as_deref())?;
+    let project = Project::new(Vec::new(), Arc::default(), BTreeMap::new())?;
+    let (secrets, sources, notes) = (Fixed::default(), Vec::new(), Vec::new());
+    let nothing = Assembled { project, sources, secrets, notes };
+    local(&build(loaded, nothing, options, false).await?)
+}
+
+fn local(opened: &Opened) -> Result<Local, Unopened> {
     let token = home::random_token().map_err(Unopened::Store)?;
     let (router, _) = opened.routes(vec![AdminToken::of(&token)]);
     Ok(Local { router, token })

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use harness::{Client, PATIENCE, Project, Stripe};
+use harness::{Client, Ledger, PATIENCE, Project, Stripe};
 use parking_lot::{Condvar, Mutex};
 use serde_json::{Value, json};
 
@@ -225,4 +225,69 @@ fn check(state: &State, runs: &[Value], stripe: &Stripe) {
     for (id, invoice) in &invoices {
         assert_eq!(invoice.status, "open", "{id}: {invoice:?}");
     }
+}
+
+/// A call, an event, another call; and a workflow that makes a call of the event.
+fn linked(ledger: &Ledger) -> Project {
+    let post = |id: &str| {
+        let url = format!("{}/{id}", ledger.double.url());
+        format!(
+            "  - id: {id}\n    uses: http/request\n    with: {{ url: \"{url}\", method: POST, \
+             json: {{ id: \"${{{{ event.data.id }}}}\" }}, idempotencyHeader: Idempotency-Key }}\n"
+        )
+    };
+    let emit = "  - { id: tell, emit: TOLD, with: { id: \"${{ event.data.id }}\" } }\n";
+    let (before, after, heard) = (post("before"), post("after"), post("heard"));
+    let first = format!("workflow: first\non: [{{event: ORDER}}]\nsteps:\n{before}{emit}{after}");
+    let second = format!("workflow: second\non: [{{event: TOLD, source: emit}}]\nsteps:\n{heard}");
+    let options = "attempts: 20, backoff: {type: fixed, delay: 20}";
+    Project::new(&format!("queue: {{concurrency: 4, defaultJobOptions: {{{options}}}}}\n"))
+        .workflow("first", &first)
+        .workflow("second", &second)
+}
+
+/// Orders sent in each life of the server; each makes three calls.
+const ORDERS: usize = 5;
+
+#[test]
+fn a_step_that_emits_does_it_once_whenever_it_is_killed() {
+    let mut chance = Chance(SEED ^ 0xe317);
+    let ledger = Ledger::start();
+    let project = linked(&ledger);
+    let mut sent = Vec::new();
+    for life in 0..KILLS {
+        let server = project.start();
+        let before = ledger.double.received().len();
+        for number in 0..ORDERS {
+            sent.push(server.send("ORDER", &json!({ "id": format!("{life}-{number}") })));
+        }
+        // All of them would make more calls than this.
+        let more = usize::try_from(chance.below(3 * ORDERS as u64)).expect("small");
+        ledger.double.wait_for(before + more);
+        server.kill();
+    }
+    let server = project.start();
+    let runs = ended_runs(&server);
+    assert!(runs.iter().all(|run| run["state"] == "succeeded"), "{runs:#?}");
+    let (first, second): (Vec<&Value>, Vec<&Value>) =
+        runs.iter().partition(|run| run["workflow"] == "first");
+    let count = (first.len(), second.len());
+    assert_eq!(count, (sent.len(), sent.len()), "each order has one run, each of them one event");
+    for run in first {
+        let run = server.read(&format!("/runs/{}", run["id"].as_str().expect("an id")));
+        let emitted = run["emitted"].as_array().expect("what it emitted");
+        let started = emitted.iter().map(|event| event["runs"].as_array().map(Vec::len));
+        assert_eq!(started.collect::<Vec<_>>(), [Some(1)], "{run:#}");
+    }
+    let events = sent.iter().map(|correlation| {
+        let found = server.read(&format!("/events?source=emit&correlation={correlation}"));
+        found["data"].as_array().map(Vec::len)
+    });
+    assert!(events.into_iter().all(|count| count == Some(1)), "an event was emitted twice");
+    let mut entries = ledger.entries();
+    entries.sort();
+    let all = ["/after", "/before", "/heard"].into_iter();
+    let wanted: Vec<String> =
+        all.flat_map(|path| vec![format!("POST {path}"); sent.len()]).collect();
+    assert_eq!(entries, wanted, "each call took effect once");
 }

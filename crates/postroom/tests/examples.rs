@@ -11,6 +11,11 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
+fn file(path: &str) -> Value {
+    let text = std::fs::read_to_string(examples().join(path)).expect("the event");
+    serde_json::from_str(&text).expect("JSON")
+}
+
 /// The event that each example's files or the README name.
 fn event(example: &str) -> (&'static str, Value) {
     match example {
@@ -18,11 +23,8 @@ fn event(example: &str) -> (&'static str, Value) {
             "CREATE_STRIPE_INVOICE",
             json!({"customerId": "cus_test", "amount": 1500, "currency": "usd"}),
         ),
-        "onboarding" => {
-            let text = std::fs::read_to_string(examples().join("onboarding/event.json"));
-            let event = serde_json::from_str(&text.expect("event.json")).expect("JSON");
-            ("CUSTOMER_SIGNED_UP", event)
-        }
+        "onboarding" => ("CUSTOMER_SIGNED_UP", file("onboarding/event.json")),
+        "orders" => ("ORDER_PLACED", file("orders/event.json")),
         other => panic!("example {other} has no event here"),
     }
 }
@@ -40,14 +42,22 @@ fn every_example_runs_its_event_to_success() {
         let (kind, payload) = event(&name);
         let run = server.run(&server.send(kind, &payload), &["succeeded", "dead"]);
         assert_eq!(run["state"], "succeeded", "{name}: {run:#}");
+        // And whatever its steps have emitted.
+        let runs = server.read("/runs")["data"].as_array().expect("runs").clone();
+        assert_eq!(runs.len(), if name == "orders" { 2 } else { 1 }, "{name}: {runs:?}");
+        for run in runs {
+            server.run_by_id(run["id"].as_str().expect("an id"), &["succeeded"]);
+        }
         seen += 1;
     }
-    assert_eq!(seen, 2, "an example was added: name its event above");
+    assert_eq!(seen, 3, "an example was added: name its event above");
 }
 
 #[test]
 fn every_example_passes_its_tests() {
-    for example in ["invoice/automation.config.yaml", "onboarding/postroom.yaml"] {
+    for example in
+        ["invoice/automation.config.yaml", "onboarding/postroom.yaml", "orders/postroom.yaml"]
+    {
         let project = Project::at(&examples().join(example));
         let told = project.run(&["test", "--json"]).json();
         assert!(told["passed"].as_u64().is_some_and(|passed| passed >= 3), "{told:#}");

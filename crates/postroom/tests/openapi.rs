@@ -11,6 +11,7 @@ const COMMITTED: &str = include_str!("../../../docs/openapi.json");
 
 const WORKFLOW: &str = "\
 workflow: own
+max_hops: 2
 on:
   - event: GOOD
   - event: BAD
@@ -23,6 +24,10 @@ steps:
   - id: maybe
     uses: local/echo
     if: ${{ event.data.n == 'never' }}
+  - id: tell
+    emit: NEAR
+    with: { n: 1, wanted: \"${{ event.type == 'GOOD' }}\" }
+    if: ${{ event.type != 'NEAR' }}
   - id: call
     uses: http/request
     if: ${{ event.type == 'BAD' }}
@@ -69,7 +74,7 @@ impl Asking<'_> {
     fn ask(&mut self, method: &str, path: &str, id: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {}", self.server.token);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let full = path.replace("{id}", id);
+        let full = path.replace("{id}", id).replace("{name}", id);
         let bare = full.split('?').next().unwrap_or_default();
         let answer = self.server.client.request(method, &full, &headers, body.as_bytes());
         let path = path.split('?').next().unwrap_or_default();
@@ -100,10 +105,12 @@ fn every_route_answers_what_the_document_says() {
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     let events = [text(&good["event"]), text(&near["id"])];
     let runs = [text(&good["id"]), text(&dead["id"])];
+    let workflows = ["own".to_owned()];
     for (method, path) in &operations {
-        let ids: &[String] = match path.contains("/events/") {
-            true => &events,
-            false => &runs,
+        let ids: &[String] = match path.split('/').nth(3) {
+            Some("events") => &events,
+            Some("workflows") => &workflows,
+            _ => &runs,
         };
         if method == "GET" {
             for id in ids.iter().take(if path.contains('{') { 2 } else { 1 }) {
@@ -117,6 +124,10 @@ fn every_route_answers_what_the_document_says() {
             asking.ask(method, path, "%ff", "");
             asking.ask(method, path, &format!("{prefix}{empty}"), "");
         }
+        if path.contains("{name}") {
+            asking.ask(method, path, "%ff", "");
+            assert_eq!(asking.ask(method, path, "nowhere", "").status, 404, "{path}");
+        }
         if method == "POST" {
             let valid =
                 format!("{}{empty}", if path.contains("/events/") { "evt_" } else { "run_" });
@@ -125,15 +136,22 @@ fn every_route_answers_what_the_document_says() {
             asking.ask(method, path, &valid, &" ".repeat(2 << 20));
         }
         if asking.contract.operation(method, path)["security"].is_array() {
-            let full = path.replace("{id}", "x");
+            let full = path.replace("{id}", "x").replace("{name}", "x");
             let answer = server.client.request(method, &full, &[], b"");
             answer.problem(401, "auth/token-missing");
             asking.contract.holds(method, path, &answer);
         }
     }
+    let whole = "/api/v1/workflows/{name}/versions?text=true";
+    assert_eq!(asking.ask("GET", whole, "own", "").json()["data"][0]["text"], WORKFLOW);
     let one = "/api/v1/runs?limit=1";
     assert!(asking.ask("GET", one, "", "").json()["next"].is_string());
     assert!(asking.ask("GET", "/api/v1/events?limit=1", "", "").json()["next"].is_string());
+    // What the step emitted started a run that follows from it.
+    let run = server.read(&format!("/runs/{}", runs[0]));
+    let next = text(&run["emitted"][0]["runs"][0]["id"]);
+    let next = asking.ask("GET", "/api/v1/runs/{id}", &next, "").json();
+    assert_eq!(next["lineage"][0]["run"], run["id"], "{next}");
     orders(&mut asking, &events[0], &runs);
     for (run, verb) in asking_runs.iter().zip(["approve", "reject"]) {
         let path = format!("/api/v1/runs/{{id}}/{verb}");

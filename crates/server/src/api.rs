@@ -10,14 +10,11 @@ use serde::Serialize;
 
 use crate::answer::Refusal;
 use crate::route::{Route, Token, get};
-use crate::{App, approvals, events, runs};
+use crate::{App, approvals, events, runs, workflows};
 
 /// Every route of the API.
 pub(crate) fn table() -> Vec<Route> {
     let own = vec![
-        get("/workflows", workflows)
-            .does("listWorkflows", "The workflows of the project.")
-            .answers(200, "WorkflowList", "All of them."),
         get("/adapters", adapters)
             .does("listAdapters", "The adapters that workflows may use.")
             .answers(200, "AdapterList", "All of them."),
@@ -29,31 +26,9 @@ pub(crate) fn table() -> Vec<Route> {
             .answers(200, "Stats", "As they are now.")
             .stored(),
     ];
-    let routes = [events::routes(), runs::routes(), approvals::routes(), own].into_iter().flatten();
+    let families = [events::routes(), runs::routes(), approvals::routes(), workflows::routes()];
+    let routes = families.into_iter().flatten().chain(own);
     routes.map(|route| route.below("/api/v1").token(Token::Admin)).collect()
-}
-
-#[derive(Serialize)]
-struct WorkflowView {
-    name: String,
-    file: String,
-    definition: String,
-    mode: Mode,
-    events: Vec<String>,
-    steps: Vec<String>,
-}
-
-async fn workflows(State(app): State<Arc<App>>) -> Json<Vec<WorkflowView>> {
-    let project = app.engine.project();
-    let view = |(_, workflow): &(_, Arc<postroom_core::Workflow>)| WorkflowView {
-        name: workflow.name.clone(),
-        file: workflow.file.clone(),
-        definition: workflow.hash.to_string(),
-        mode: workflow.mode,
-        events: workflow.triggers.iter().map(|trigger| trigger.event.clone()).collect(),
-        steps: workflow.steps.iter().map(|step| format!("{}: {}", step.id, step.task)).collect(),
-    };
-    Json(project.workflows.iter().map(view).collect())
 }
 
 #[derive(Serialize)]

@@ -16,6 +16,7 @@ mod runs;
 #[cfg(test)]
 mod tests;
 mod views;
+mod workflows;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -110,6 +110,13 @@ impl Route {
         self.refuses(&[&problem::BAD_QUERY, &problem::NOT_FOUND])
     }
 
+    /// Its path goes through the name of something.
+    pub fn named(mut self, about: &'static str) -> Self {
+        let name = Cow::Borrowed("name");
+        self.about.parameters.push(Parameter { name, place: "path", schema: "Name", about });
+        self.refuses(&[&problem::BAD_QUERY, &problem::NOT_FOUND])
+    }
+
     /// It takes query parameters.
     pub fn query(mut self, parameters: &[Query]) -> Self {
         let parameter = |(name, schema, about): &Query| Parameter {

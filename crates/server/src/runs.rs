@@ -110,8 +110,9 @@ async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<RunId>,
 ) -> Result<Json<RunPage>, Refusal> {
-    let details = app.engine.run(id).await?;
-    Ok(Json(details.ok_or_else(|| missing(id))?.into()))
+    let details = app.engine.run(id).await?.ok_or_else(|| missing(id))?;
+    let lineage = app.engine.lineage(&details).await?;
+    Ok(Json((details, lineage).into()))
 }
 
 async fn cancel(

@@ -79,7 +79,7 @@ async fn problem(what: &str, response: Response, status: u16, code: &str) -> Val
 
 /// A path of the table with something in place of its variable.
 fn full(path: &str, id: &str) -> String {
-    path.replace("{id}", id)
+    path.replace("{id}", id).replace("{name}", id)
 }
 
 const ID: &str = "00000000000000000000000000000001";
@@ -242,13 +242,15 @@ async fn parameters_of_the_document_are_known_to_their_routes() {
                 "RunState" => "dead".to_owned(),
                 _ => "x".to_owned(),
             };
-            let path = format!("{}?{}={value}", route.path, parameter.name);
+            let path = format!("{}?{}={value}", full(&route.path, "x"), parameter.name);
             let body = match route.method == Method::POST {
                 true => Body::from(r#"{"event":"A","payload":{}}"#),
                 false => Body::empty(),
             };
             let response = ask(&router, route.method.clone(), &path, body).await;
-            assert_eq!(response.status(), 200, "{path}");
+            // There is nothing of that name; the parameter was read before that was said.
+            let status = if route.path.contains('{') { 404 } else { 200 };
+            assert_eq!(response.status(), status, "{path}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The JSON shapes of the API. Fields are only ever added; times are milliseconds since 1970.
 
+use postroom_core::run::RunState;
 use postroom_core::trigger::Near;
 use postroom_core::{Entry, Event, Json, Run};
-use postroom_engine::{EventDetails, EventRow, RunDetails};
+use postroom_engine::{Ancestor, Consequence, EventDetails, EventRow, Lineage, RunDetails};
 use serde::Serialize;
 
 /// One page of a list.
@@ -35,11 +36,54 @@ pub(crate) struct RunPage {
     /// The last step's output, for a run that succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<Json>,
+    lineage: Vec<AncestorView>,
+    emitted: Vec<EmittedView>,
 }
 
-impl From<RunDetails> for RunPage {
-    fn from(details: RunDetails) -> Self {
-        let succeeded = details.run.state == postroom_core::run::RunState::Succeeded;
+/// An event that a run's event follows from.
+#[derive(Serialize)]
+struct AncestorView {
+    event: postroom_core::EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
+    hops: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<postroom_core::RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<RunState>,
+}
+
+impl From<Ancestor> for AncestorView {
+    fn from(ancestor: Ancestor) -> Self {
+        let Ancestor { event, kind, hops, run, of } = ancestor;
+        let (workflow, state) = of.unzip();
+        Self { event, r#type: kind, hops, run, workflow, state }
+    }
+}
+
+/// An event that a step of a run emitted.
+#[derive(Serialize)]
+struct EmittedView {
+    event: postroom_core::EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
+    step: String,
+    kept: bool,
+    runs: Vec<Run>,
+}
+
+impl From<Consequence> for EmittedView {
+    fn from(consequence: Consequence) -> Self {
+        let Consequence { event, kind, step, kept, runs } = consequence;
+        Self { event, r#type: kind, step, kept, runs }
+    }
+}
+
+impl From<(RunDetails, Lineage)> for RunPage {
+    fn from((details, lineage): (RunDetails, Lineage)) -> Self {
+        let succeeded = details.run.state == RunState::Succeeded;
         let output = postroom_core::journal::output(&details.journal);
         Self {
             correlation: details.event.correlation.clone(),
@@ -48,6 +92,8 @@ impl From<RunDetails> for RunPage {
             event_data: details.event.data.clone(),
             journal: details.journal,
             output: output.filter(|_| succeeded),
+            lineage: lineage.causes.into_iter().map(AncestorView::from).collect(),
+            emitted: lineage.emitted.into_iter().map(EmittedView::from).collect(),
             run: details.run,
         }
     }

@@ -345,7 +345,8 @@ pub trait Store: Send + Sync + 'static {
     /// machine fails.
     fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Counted>;
 
-    /// Keeps a definition for as long as runs may need it. Safe to repeat.
+    /// Keeps a definition for as long as runs may need it. Safe to repeat: one of the same hash is
+    /// kept as it first came, with the time at which it was first seen.
     fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash>;
 
     /// The definitions with these hashes, as far as they are kept; all that are kept for `None`.

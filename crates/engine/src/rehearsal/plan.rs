@@ -11,7 +11,7 @@ use postroom_core::trigger::Verdict;
 use postroom_core::{Entry, Event, RunId};
 use serde::{Deserialize, Serialize};
 
-use super::{Gives, Made, Origin, Played, Rehearsed};
+use super::{Emitted, Gives, Made, Origin, Played, Rehearsed};
 use crate::Project;
 
 /// What an event would do.
@@ -25,6 +25,28 @@ pub struct Plan {
     pub runs: Vec<PlannedRun>,
     /// Every request, in order.
     pub requests: Vec<PlannedRequest>,
+    /// Every event that a step emits, or by which it calls a workflow, in order.
+    #[serde(default)]
+    pub emits: Vec<PlannedEmit>,
+}
+
+/// An event that a step would emit, or by which it would call a workflow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedEmit {
+    /// How many requests are made before it.
+    pub after_requests: usize,
+    /// By which run.
+    pub run: RunId,
+    /// The run's workflow.
+    pub workflow: String,
+    /// By which step.
+    pub step: String,
+    /// The event.
+    pub event: Event,
+    /// The workflows that it starts.
+    pub starts: Vec<String>,
+    /// It repeats another one by its key, so it would not be written down.
+    pub repetition: bool,
 }
 
 /// What a run would come to.
@@ -103,7 +125,7 @@ impl Plan {
     /// The document of a rehearsal of a project.
     #[must_use]
     pub fn of(rehearsed: Rehearsed, project: &Project) -> Self {
-        let Rehearsed { event, verdicts, runs, requests } = rehearsed;
+        let Rehearsed { event, verdicts, runs, requests, emits } = rehearsed;
         let runs = runs.into_iter().map(|played| PlannedRun {
             id: played.run.id,
             workflow: played.run.workflow.clone(),
@@ -113,7 +135,15 @@ impl Plan {
         });
         let runs = runs.collect();
         let requests = requests.into_iter().map(PlannedRequest::from).collect();
-        Self { event, workflows: verdicts, runs, requests }
+        let emits = emits.into_iter().map(PlannedEmit::from).collect();
+        Self { event, workflows: verdicts, runs, requests, emits }
+    }
+}
+
+impl From<Emitted> for PlannedEmit {
+    fn from(emitted: Emitted) -> Self {
+        let Emitted { after, run, workflow, step, event, starts, repetition } = emitted;
+        Self { after_requests: after, run, workflow, step, event, starts, repetition }
     }
 }
 

@@ -82,6 +82,11 @@ impl Recorder {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// How many requests were written down so far.
+    pub fn count(&self) -> usize {
+        self.played.lock().1.len()
+    }
+
     /// What was written down.
     pub fn take(&self) -> Vec<Made> {
         std::mem::take(&mut self.played.lock().1)

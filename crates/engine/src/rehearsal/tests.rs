@@ -17,7 +17,7 @@ const NOON_MS: i64 = 1_793_707_200_000;
 fn project(text: &str) -> Project {
     let read = |text: &str| {
         let file = "workflows/w.yaml".to_owned();
-        let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+        let stored = Stored::new(file, text.to_owned(), Defaults::default());
         let workflow = parse::workflow(&stored).expect("a workflow");
         (stored, workflow)
     };
@@ -35,7 +35,11 @@ fn played_within(text: &str, script: Script, bounds: Bounds) -> Result<Rehearsed
     let store = Arc::new(Model::new(Arc::clone(&bell) as _));
     let project = project(text);
     let stage = Stage { store, bell, project, now_ms: NOON_MS, script, only: None };
-    let event = Arriving {
+    rehearse_within(stage, arriving(), None, bounds)
+}
+
+fn arriving() -> Arriving {
+    Arriving {
         source: "ingest".to_owned(),
         kind: "A".to_owned(),
         data: Json::parse(r#"{"n":1}"#.to_owned()).expect("JSON"),
@@ -43,8 +47,7 @@ fn played_within(text: &str, script: Script, bounds: Bounds) -> Result<Rehearsed
         correlation: None,
         subject: None,
         time_ms: None,
-    };
-    rehearse_within(stage, event, None, bounds)
+    }
 }
 
 fn line(step: &str, gives: &[Gives]) -> Line {
@@ -150,7 +153,7 @@ actions:
     request: { method: GET, path: /x }
 ";
     let file = "w.yaml".to_owned();
-    let stored = Stored { v: 1, file, text: text.to_owned(), defaults: Defaults::default() };
+    let stored = Stored::new(file, text.to_owned(), Defaults::default());
     let workflow = parse::workflow(&stored).expect("a workflow");
     let mut catalog = Catalog::builtin().expect("manifests");
     catalog.add("own.yaml", manifest).expect("a manifest");
@@ -212,6 +215,51 @@ fn what_a_step_emits_starts_other_runs() {
     assert_eq!(second.run.key, key, "the event's key is that of the step");
     let body = String::from_utf8_lossy(&of(&rehearsed, "post").request.body);
     assert!(body.contains("got 2"), "{body}");
+    let emitted = &rehearsed.emits[0];
+    assert_eq!((rehearsed.emits.len(), emitted.after), (1, 0));
+    assert_eq!((emitted.workflow.as_str(), emitted.step.as_str()), ("first", "tell"));
+    assert_eq!(emitted.event.data.text(), "{\"n\":2}");
+    assert_eq!((&*emitted.starts, emitted.repetition), (&["second".to_owned()][..], false));
+}
+
+#[test]
+fn events_stand_in_order_with_requests_and_runs_with_events() {
+    let text = "
+workflow: first
+on: [{event: A}]
+steps:
+  - { id: one, emit: B, with: { n: 1 } }
+  - { id: post, uses: slack/post_message, with: { channel: '#c', text: x } }
+  - { id: two, emit: B, with: { n: 2 }, key: k }
+  - { id: again, emit: B, with: { n: 3 }, key: k }
+---
+workflow: second
+on: [{event: B}]
+steps: [{ id: look, uses: local/echo, with: { n: \"${{ event.data.n }}\" } }]
+";
+    let rehearsed = played(text, Script::default());
+    let emits = rehearsed.emits.iter();
+    let emits: Vec<_> = emits.map(|e| (e.after, &*e.step, e.starts.len(), e.repetition)).collect();
+    let expected = [(0, "one", 1, false), (1, "two", 1, false), (1, "again", 0, true)];
+    assert_eq!(emits, expected);
+    let output =
+        |played: &Played| ended(played, "look").output.as_ref().map(|o| o.text().to_owned());
+    let names: Vec<&str> = rehearsed.runs.iter().map(|p| p.run.workflow.as_str()).collect();
+    assert_eq!(names, ["first", "second", "second"]);
+    assert_eq!(output(&rehearsed.runs[1]).as_deref(), Some("{\"n\":1}"));
+    assert_eq!(output(&rehearsed.runs[2]).as_deref(), Some("{\"n\":2}"));
+}
+
+#[test]
+fn as_if_there_were_no_other_workflow_holds_for_emitted_events_too() {
+    let bell = Arc::new(Bell::default());
+    let store = Arc::new(Model::new(Arc::clone(&bell) as _));
+    let (script, only, project) = (Script::default(), Some("first".to_owned()), project(CHAIN));
+    let stage = Stage { store, bell, project, now_ms: NOON_MS, script, only };
+    let rehearsed = rehearse(stage, arriving(), None).expect("a rehearsal");
+    let names: Vec<&str> = rehearsed.runs.iter().map(|p| p.run.workflow.as_str()).collect();
+    assert_eq!((names, rehearsed.verdicts.len()), (vec!["first"], 1));
+    assert_eq!((rehearsed.emits.len(), rehearsed.emits[0].starts.len()), (1, 0));
 }
 
 #[test]
@@ -268,4 +316,37 @@ steps:
     assert_eq!(within(51, 1 << 20).expect("all of it"), 51);
     assert!(matches!(within(51, 50_000), Err(Error::Beyond(what)) if what.contains("50000 bytes")));
     assert!(matches!(within(51, 1_000), Err(Error::Beyond(_))));
+}
+
+#[test]
+fn what_is_called_is_there_whatever_events_may_start() {
+    let text = "
+workflow: first
+on: [{event: A}]
+steps:
+  - { id: part, call: second, with: { n: 1 } }
+  - { id: tell, emit: B }
+---
+workflow: second
+on: call
+steps: [{ id: look, uses: local/echo, with: { n: \"${{ event.data.n }}\" } }]
+---
+workflow: third
+on: [{event: B}]
+steps: [{ id: look, uses: local/echo }]
+";
+    let names = |only: Option<&str>| {
+        let bell = Arc::new(Bell::default());
+        let store = Arc::new(Model::new(Arc::clone(&bell) as _));
+        let (script, project) = (Script::default(), project(text));
+        let only = only.map(str::to_owned);
+        let stage = Stage { store, bell, project, now_ms: NOON_MS, script, only };
+        let rehearsed = rehearse(stage, arriving(), None).expect("a rehearsal");
+        let emits = rehearsed.emits.iter().map(|e| format!("{} {}", e.step, e.event.kind));
+        assert_eq!(emits.collect::<Vec<_>>(), ["part call.second", "tell B"]);
+        assert!(rehearsed.runs.iter().all(|played| played.run.state == RunState::Succeeded));
+        rehearsed.runs.iter().map(|p| p.run.workflow.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(None), ["first", "second", "third"]);
+    assert_eq!(names(Some("first")), ["first", "second"]);
 }

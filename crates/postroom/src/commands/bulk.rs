@@ -8,7 +8,9 @@ use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{List, progress, read, read_row};
+use super::versions::{self, On};
+use super::{List, ask, progress, read, read_row, runs};
+use crate::cli::{Version, Word};
 use crate::exit::{Failed, Refused, Said};
 use crate::output::{self, Output, plain};
 use crate::reach::{Ask, Reach};
@@ -26,12 +28,31 @@ pub(super) struct Selection {
     pub code: Option<String>,
 }
 
+/// What to do with them.
+#[derive(Clone, Copy)]
+pub(super) enum Verb {
+    /// Send them out again, on this version if it is said.
+    Redrive(Option<Version>),
+    /// End them.
+    Discard,
+}
+
+impl Verb {
+    /// The word of the API and of questions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redrive(_) => "redrive",
+            Self::Discard => "discard",
+        }
+    }
+}
+
 /// An order about many.
 pub(super) struct Bulk<'a> {
-    /// `redrive` or `discard`.
-    pub verb: &'static str,
-    /// What goes with the order.
-    pub wish: Value,
+    /// What to do.
+    pub verb: Verb,
+    /// Who wants it and why.
+    pub word: &'a Word,
     /// Which.
     pub selection: Selection,
     /// Nobody is to be asked.
@@ -45,6 +66,8 @@ pub(super) struct Bulk<'a> {
 #[derive(Deserialize)]
 struct Row {
     id: String,
+    #[serde(flatten)]
+    on: On,
 }
 
 #[derive(Default)]
@@ -57,20 +80,44 @@ struct Done {
 impl Bulk<'_> {
     /// Counts, asks, orders, and says how far it came.
     pub async fn run(self) -> Result<(), Failed> {
-        let ids = tokio::select! {
-            ids = self.look_up() => ids?,
+        let rows = tokio::select! {
+            rows = self.look_up() => rows?,
             _ = tokio::signal::ctrl_c() => return Err(Failed::Interrupted),
         };
-        if !ids.is_empty() && !self.yes && !self.confirmed(ids.len()).await? {
+        let version = self.version(&rows).await?;
+        if !rows.is_empty()
+            && !self.yes
+            && !ask::yes(&self.question(rows.len()), self.output).await?
+        {
             return Err(Failed::Declined);
         }
-        let total = ids.len();
-        let done = self.order(ids).await;
-        self.report(total, done)
+        let total = rows.len();
+        let done = self.order(rows, &self.wish(version)).await;
+        self.report(total, version, done)
     }
 
-    async fn look_up(&self) -> Result<Vec<String>, Failed> {
-        let mut ids = Vec::new();
+    /// The version they go on with; nobody is asked who said `--yes`.
+    async fn version(&self, rows: &[Row]) -> Result<Version, Failed> {
+        match self.verb {
+            Verb::Redrive(None) if !self.yes => {
+                let runs: Vec<On> = rows.iter().map(|row| row.on.clone()).collect();
+                versions::for_many(&runs, None, self.reach, self.output).await
+            }
+            Verb::Redrive(said) => Ok(said.unwrap_or(Version::Same)),
+            Verb::Discard => Ok(Version::Same),
+        }
+    }
+
+    /// What goes with each order.
+    fn wish(&self, version: Version) -> Value {
+        match self.verb {
+            Verb::Redrive(_) => runs::redrive(self.word, version),
+            Verb::Discard => runs::wish(self.word),
+        }
+    }
+
+    async fn look_up(&self) -> Result<Vec<Row>, Failed> {
+        let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
             let ask = Ask::get(&["dead-letters"])
@@ -81,11 +128,11 @@ impl Bulk<'_> {
             let answer = self.reach.ask(ask).await?;
             let page: List<'_> = read(&answer)?;
             for row in &page.data {
-                ids.push(read_row::<Row>(row)?.id);
+                rows.push(read_row::<Row>(row)?);
             }
             match page.next {
                 Some(next) => cursor = Some(next),
-                None => return Ok(ids),
+                None => return Ok(rows),
             }
         }
     }
@@ -101,29 +148,17 @@ impl Bulk<'_> {
         if let Some(code) = &self.selection.code {
             what.push_str(&format!(" that failed with `{}`", plain(code)));
         }
-        format!("{} {what}? [y/N]", self.verb)
-    }
-
-    async fn confirmed(&self, total: usize) -> Result<bool, Failed> {
-        self.output.say(&self.question(total));
-        let read = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).map(|_| line)
-        });
-        let line = tokio::select! {
-            line = read => line.map_err(|error| Failed::Other(error.into()))??,
-            _ = tokio::signal::ctrl_c() => return Err(Failed::Interrupted),
-        };
-        Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+        format!("{} {what}?", self.verb.name())
     }
 
     /// Orders one after the other until the end, a failure, or Ctrl-C; what is under way then is
     /// waited for, so that the count is right.
-    async fn order(&self, ids: Vec<String>) -> Done {
-        let bar = progress(ids.len(), self.verb, self.output);
+    async fn order(&self, rows: Vec<Row>, wish: &Value) -> Done {
+        let bar = progress(rows.len(), self.verb.name(), self.output);
         let stop = Cell::new(false);
-        let wanted = ids.into_iter().take_while(|_| !stop.get());
-        let orders = stream::iter(wanted).map(|id| self.one(id)).buffer_unordered(AT_ONCE);
+        let wanted = rows.into_iter().take_while(|_| !stop.get());
+        let orders = stream::iter(wanted).map(|row| self.one(row.id, wish));
+        let orders = orders.buffer_unordered(AT_ONCE);
         let mut orders = std::pin::pin!(orders);
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         let mut so_far = Done::default();
@@ -153,31 +188,32 @@ impl Bulk<'_> {
         so_far
     }
 
-    async fn one(&self, id: String) -> Result<(), Failed> {
-        let body = self.wish.to_string().into_bytes();
-        self.reach.ask(Ask::post(&["dead-letters", &id, self.verb], body)).await.map(|_| ())
+    async fn one(&self, id: String, wish: &Value) -> Result<(), Failed> {
+        let body = wish.to_string().into_bytes();
+        self.reach.ask(Ask::post(&["dead-letters", &id, self.verb.name()], body)).await.map(|_| ())
     }
 
-    fn report(&self, total: usize, done: Done) -> Result<(), Failed> {
+    fn report(&self, total: usize, version: Version, done: Done) -> Result<(), Failed> {
         let Done { done, refused, failed } = done;
         if self.output.json {
             self.output.print(&json!({ "done": done, "refused": refused }).to_string())?;
         } else {
-            let verb = match self.verb {
-                "redrive" => "redriven",
-                _ => "discarded",
+            let how = match (self.verb, version) {
+                (Verb::Discard, _) => "discarded",
+                (_, Version::Same) => "redriven on the version each started with",
+                (_, Version::Newest) => "redriven on the newest version",
             };
-            self.output.print(&format!("{verb}: {done} of {total}"))?;
+            self.output.print(&format!("{how}: {done} of {total}"))?;
         }
         if let Some(failed) = failed {
             return Err(failed);
         }
         if refused > 0 {
             let detail = format!("{refused} of {total} were no longer dead letters");
-            let hint = "someone else was faster, or their workflow is gone from the project";
+            let hint = "someone else was faster, or their workflow has other steps now or is gone";
             return Err(Failed::Conflict(Said { detail, hint: Some(hint.to_owned()) }));
         }
-        if self.verb == "redrive" && done > 0 && self.reach.without_server() {
+        if matches!(self.verb, Verb::Redrive(_)) && done > 0 && self.reach.without_server() {
             let start = "no server runs: they will be worked on once one starts";
             self.output.say(&output::hint(start));
         }
@@ -202,10 +238,14 @@ mod tests {
 
     /// An office with `TOTAL` letters in two pages; every seventh order meets `fault`.
     fn office(orders: &Arc<AtomicUsize>, fault: StatusCode) -> Reach {
-        let page = |RawQuery(query): RawQuery| async move {
+        let row = |id| {
+            let hash = "0".repeat(32);
+            json!({ "id": format!("run_{id}"), "workflow": "a", "definition": hash })
+        };
+        let page = move |RawQuery(query): RawQuery| async move {
             let second = query.unwrap().contains("cursor=half");
             let ids = if second { TOTAL / 2..TOTAL } else { 0..TOTAL / 2 };
-            let rows: Vec<Value> = ids.map(|id| json!({ "id": format!("run_{id}") })).collect();
+            let rows: Vec<Value> = ids.map(row).collect();
             let next = if second { Value::Null } else { json!("half") };
             axum::Json(json!({ "data": rows, "next": next }))
         };
@@ -222,7 +262,8 @@ mod tests {
 
     fn bulk<'a>(reach: &'a Reach, output: &'a Output) -> Bulk<'a> {
         let selection = Selection { workflow: Some("a".to_owned()), code: None };
-        Bulk { verb: "redrive", wish: json!({}), selection, yes: true, reach, output }
+        let word = Box::leak(Box::new(Word { note: None, actor: "ann".to_owned() }));
+        Bulk { verb: Verb::Redrive(None), word, selection, yes: true, reach, output }
     }
 
     #[tokio::test]
@@ -232,11 +273,11 @@ mod tests {
         let bulk = bulk(&reach, &output);
         let ids = bulk.look_up().await.unwrap();
         assert_eq!(ids.len(), TOTAL);
-        let done = bulk.order(ids).await;
+        let done = bulk.order(ids, &json!({})).await;
         assert_eq!((done.done, done.refused), (26, 4));
         assert!(done.failed.is_none());
         assert_eq!(orders.load(Ordering::Relaxed), TOTAL);
-        assert_eq!(bulk.report(TOTAL, done).unwrap_err().code(), 4);
+        assert_eq!(bulk.report(TOTAL, Version::Same, done).unwrap_err().code(), 4);
     }
 
     #[tokio::test]
@@ -244,21 +285,18 @@ mod tests {
         let orders = Arc::new(AtomicUsize::new(0));
         let (reach, output) = (office(&orders, StatusCode::SERVICE_UNAVAILABLE), still());
         let bulk = bulk(&reach, &output);
-        let done = bulk.order(bulk.look_up().await.unwrap()).await;
+        let done = bulk.order(bulk.look_up().await.unwrap(), &json!({})).await;
         assert!(orders.load(Ordering::Relaxed) < TOTAL);
         assert!(done.done >= 6);
-        assert_eq!(bulk.report(TOTAL, done).unwrap_err().code(), 1);
+        assert_eq!(bulk.report(TOTAL, Version::Same, done).unwrap_err().code(), 1);
     }
 
     #[test]
     fn the_question_says_what_and_how_many() {
         let (reach, output) = (office(&Arc::default(), StatusCode::OK), still());
         let mut bulk = bulk(&reach, &output);
-        assert_eq!(bulk.question(1), "redrive 1 dead letter of workflow `a`? [y/N]");
+        assert_eq!(bulk.question(1), "redrive 1 dead letter of workflow `a`?");
         bulk.selection = Selection { workflow: None, code: Some("call/timeout".to_owned()) };
-        assert_eq!(
-            bulk.question(312),
-            "redrive 312 dead letters that failed with `call/timeout`? [y/N]"
-        );
+        assert_eq!(bulk.question(312), "redrive 312 dead letters that failed with `call/timeout`?");
     }
 }

@@ -2,12 +2,11 @@
 //! about, and carried out one by one.
 
 use postroom_core::Run;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::bulk::{Bulk, Selection};
+use super::bulk::{Bulk, Selection, Verb};
 use super::{List, more, read, read_row, runs};
-use crate::cli::{Dlq, Global, Which};
+use crate::cli::{Dlq, Global, Which, Word};
 use crate::exit::Failed;
 use crate::output::{Output, cell};
 use crate::reach::{Ask, Reach};
@@ -25,33 +24,38 @@ pub(super) async fn run(command: &Dlq, global: &Global, output: &Output) -> Resu
             Ok(())
         }
         Dlq::Show { id } => runs::show(*id, &Reach::find(global).await?, output).await,
+        Dlq::Redrive { which: Which { id: Some(id), .. }, version, word, .. } => {
+            runs::retry(*id, *version, word, &Reach::find(global).await?, output).await
+        }
+        Dlq::Discard { which: Which { id: Some(id), .. }, word, .. } => {
+            let reach = Reach::find(global).await?;
+            runs::order(*id, "discard", runs::wish(word), &reach, output).await
+        }
         Dlq::Redrive { which, version, yes, word } => {
-            order(which, "redrive", runs::redrive(word, *version), *yes, global, output).await
+            many(which, Verb::Redrive(*version), word, *yes, global, output).await
         }
         Dlq::Discard { which, yes, word } => {
-            order(which, "discard", runs::wish(word), *yes, global, output).await
+            many(which, Verb::Discard, word, *yes, global, output).await
         }
     }
 }
 
-async fn order(
+async fn many(
     which: &Which,
-    verb: &'static str,
-    wish: Value,
+    verb: Verb,
+    word: &Word,
     yes: bool,
     global: &Global,
     output: &Output,
 ) -> Result<(), Failed> {
-    if let Some(id) = which.id {
-        return runs::order(id, verb, wish, &Reach::find(global).await?, output).await;
-    }
     if !yes && !output.can_ask() {
+        let verb = verb.name();
         let detail = format!("this would {verb} many dead letters, and there is nobody to ask");
         return Err(Failed::usage(detail, "add --yes, or run it at a terminal"));
     }
     let selection = Selection { workflow: which.workflow.clone(), code: which.code.clone() };
     let reach = Reach::find(global).await?;
-    Bulk { verb, wish, selection, yes, reach: &reach, output }.run().await
+    Bulk { verb, word, selection, yes, reach: &reach, output }.run().await
 }
 
 fn list(rows: &[&RawValue], output: &Output) -> Result<String, Failed> {

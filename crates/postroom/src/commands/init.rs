@@ -101,7 +101,7 @@ mod tests {
     fn its_workflow_parses() {
         let (file, text) = FILES[1];
         let (file, text) = (file.to_owned(), text.to_owned());
-        let stored = Stored { v: 1, file, text, defaults: Defaults::default() };
+        let stored = Stored::new(file, text, Defaults::default());
         let workflow = postroom_core::parse::workflow(&stored).unwrap();
         let (_, readme) = FILES.last().unwrap();
         assert!(readme.contains(&format!("postroom send {}", workflow.triggers[0].event)));

@@ -2,18 +2,22 @@
 //! owner of a file, and hands what it learned to the output.
 
 mod approvals;
+mod ask;
 mod bulk;
 mod capture;
 mod dlq;
 mod events;
 mod explain;
 mod init;
+mod lineage;
 mod plan;
 mod runs;
 mod send;
 mod test;
 mod timeline;
 mod version;
+mod versions;
+mod workflows;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -60,6 +64,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         }
         Command::Events(command) => events::run(command, &Reach::find(global).await?, output).await,
         Command::Dlq(command) => dlq::run(command, global, output).await,
+        Command::Workflows(command) => workflows::run(command, global, output).await,
         Command::Test(args) => test::run(args, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),

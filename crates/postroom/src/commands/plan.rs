@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use postroom_core::Event;
+use postroom_core::definition::Call;
 use postroom_core::run::StepState;
 use postroom_engine::Project;
-use postroom_engine::rehearsal::{self, Origin, PlannedRequest, PlannedRun, Script};
+use postroom_engine::rehearsal::{self, Origin, PlannedEmit, PlannedRequest, PlannedRun, Script};
 
 use super::file_text;
 use crate::assemble::assemble;
@@ -75,19 +76,73 @@ pub(super) fn shown(plan: &rehearsal::Plan, output: &Output) -> String {
         let end = state(run.state.name()).content();
         text.push_str(&format!("the run ends {end}{}\n", why_dead(run)));
     }
-    for (index, made) in plan.requests.iter().enumerate() {
-        text.push_str(&request(index + 1, made, &plan.event));
-    }
+    text.push_str(&leaves(plan));
     let dry = plan.requests.iter().filter(|made| made.dry).count();
-    text.push_str(&match (plan.requests.len() - dry, dry) {
-        (0, 0) => "\nnothing would be sent\n".to_owned(),
-        (1, 0) => "\n1 request would be sent; nothing was\n".to_owned(),
-        (count, 0) => format!("\n{count} requests would be sent; nothing was\n"),
-        (sent, dry) => {
-            format!("\n{sent} would be sent, {dry} only planned by `mode: dry`; nothing was\n")
-        }
+    let (sent, emits) = (plan.requests.len() - dry, plan.emits.len());
+    text.push_str(&match (sent, dry, emits) {
+        (0, 0, 0) => "\nnothing would be sent\n".to_owned(),
+        (sent, 0, 0) => format!("\n{} would be sent; nothing was\n", counted(sent, "request")),
+        (sent, 0, emits) => format!(
+            "\n{} and {} would leave; nothing did\n",
+            counted(sent, "request"),
+            counted(emits, "event")
+        ),
+        (sent, dry, emits) => format!(
+            "\n{} and {} would leave, {dry} only planned by `mode: dry`; nothing did\n",
+            counted(sent, "request"),
+            counted(emits, "event")
+        ),
     });
     text
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Everything that leaves a step, in order: requests and events.
+fn leaves(plan: &rehearsal::Plan) -> String {
+    let (mut text, mut number) = (String::new(), 0);
+    let mut emits = plan.emits.iter().peekable();
+    for at in 0..=plan.requests.len() {
+        while let Some(emitted) = emits.next_if(|emitted| emitted.after_requests <= at) {
+            number += 1;
+            text.push_str(&event(number, emitted, &plan.event));
+        }
+        if let Some(made) = plan.requests.get(at) {
+            number += 1;
+            text.push_str(&request(number, made, &plan.event));
+        }
+    }
+    text
+}
+
+fn event(number: usize, emitted: &PlannedEmit, first: &Event) -> String {
+    let PlannedEmit { event, workflow, step, .. } = emitted;
+    let mut about = format!("{workflow}/{step}");
+    about.push_str(&after(event.received_ms, first));
+    let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));
+    text.push_str(&match event.source == Call::SOURCE {
+        true => format!("calls {}\n", plain(&emitted.starts.join(", "))),
+        false => format!("emits {}\n", plain(&event.kind)),
+    });
+    text.extend(event.key.as_ref().map(|key| format!("key: {}\n", plain(key))));
+    text.push('\n');
+    text.push_str(&output::indented(event.data.text()));
+    text.push_str(&match (emitted.repetition, emitted.starts.as_slice()) {
+        (true, _) => "-> a repetition by its key: not written down\n".to_owned(),
+        (false, []) => "-> starts no run\n".to_owned(),
+        (false, starts) => format!("-> starts {}\n", plain(&starts.join(", "))),
+    });
+    text
+}
+
+/// How long after the event something happens, if not at once.
+fn after(at_ms: i64, event: &Event) -> String {
+    match u64::try_from(at_ms - event.received_ms) {
+        Ok(wait_ms @ 1..) => format!(", after {}", span(wait_ms)),
+        _ => String::new(),
+    }
 }
 
 fn header(event: &Event, output: &Output) -> String {
@@ -117,10 +172,7 @@ fn request(number: usize, made: &PlannedRequest, event: &Event) -> String {
     if made.attempt > 1 {
         about.push_str(&format!(", try {}", made.attempt));
     }
-    let wait_ms = u64::try_from(made.at_ms - event.received_ms).unwrap_or(0);
-    if wait_ms > 0 {
-        about.push_str(&format!(", after {}", span(wait_ms)));
-    }
+    about.push_str(&after(made.at_ms, event));
     let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));
     text.push_str(&format!("{} {}\n", plain(&made.method), plain(&made.url)));
     for (name, value) in &made.headers {

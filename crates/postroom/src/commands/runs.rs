@@ -6,7 +6,7 @@ use postroom_core::{Run, RunId};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{List, more, read, read_row, timeline};
+use super::{List, more, read, read_row, timeline, versions};
 use crate::cli::{Page, Runs, Version, Word};
 use crate::exit::Failed;
 use crate::output::moment::span;
@@ -29,9 +29,7 @@ pub(super) async fn run(command: &Runs, reach: &Reach, output: &Output) -> Resul
         }
         Runs::Show { id } => show(*id, reach, output).await,
         Runs::Cancel { id, word } => order(*id, "cancel", wish(word), reach, output).await,
-        Runs::Retry { id, version, word } => {
-            order(*id, "redrive", redrive(word, *version), reach, output).await
-        }
+        Runs::Retry { id, version, word } => retry(*id, *version, word, reach, output).await,
     }
 }
 
@@ -60,6 +58,18 @@ pub(super) fn redrive(word: &Word, version: Version) -> serde_json::Value {
     json!({ "actor": word.actor, "note": word.note, "version": version })
 }
 
+/// Sends one run out again, on the version that is said or chosen.
+pub(super) async fn retry(
+    id: RunId,
+    version: Option<Version>,
+    word: &Word,
+    reach: &Reach,
+    output: &Output,
+) -> Result<(), Failed> {
+    let version = versions::for_run(id, version, reach, output).await?;
+    order(id, "redrive", redrive(word, version), reach, output).await
+}
+
 /// Orders something about one run.
 pub(super) async fn order(
     id: RunId,
@@ -74,7 +84,11 @@ pub(super) async fn order(
     let answer = reach.ask(ask).await?;
     output.answer(&answer, || {
         let run: Run = read(&answer)?;
-        Ok(format!("{} is {}\n", run.id, run.state.name()))
+        let on = match verb {
+            "redrive" => format!(" on version {}", versions::short(run.definition)),
+            _ => String::new(),
+        };
+        Ok(format!("{} is {}{on}\n", run.id, run.state.name()))
     })?;
     if verb == "redrive" && reach.without_server() {
         output.say(&output::hint("no server runs: it will be worked on once one starts"));

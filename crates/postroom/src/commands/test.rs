@@ -253,13 +253,7 @@ fn report(
         let name = plain(&fixture.name);
         text.push_str(&format!("{} {name} ({})\n", output::bad(word), plain(&place)));
         for line in failure.lines() {
-            let line = plain(line);
-            let line = match line.chars().next() {
-                Some('-') => output::bad(&line),
-                Some('+') => output::good(&line),
-                _ => line.into_owned(),
-            };
-            text.push_str(&format!("     {line}\n"));
+            text.push_str(&format!("     {}\n", output::changed(line)));
         }
     }
     let passed = ran.len() - failed - updated;

@@ -7,6 +7,7 @@ use postroom_core::run::{Run, RunState};
 use postroom_core::{Entry, Json};
 use serde::Deserialize;
 
+use super::lineage::Lineage;
 use super::{field, read, runs};
 use crate::exit::Failed;
 use crate::output::moment::span;
@@ -22,6 +23,8 @@ struct Beside {
     journal: Vec<Entry>,
     #[serde(default)]
     output: Option<Json>,
+    #[serde(flatten)]
+    lineage: Lineage,
 }
 
 /// The text of a run, from the API's answer.
@@ -38,6 +41,9 @@ pub(super) fn run(body: &[u8], output: &Output) -> Result<String, Failed> {
         false => output.table(&head, rows),
     };
     section(&mut text, "journal", &journal);
+    for (name, body) in beside.lineage.sections(output) {
+        section(&mut text, name, &body);
+    }
     if let Some(result) = &beside.output {
         let name = if run.dry { "output, not of a provider's real answers" } else { "output" };
         section(&mut text, name, &output::indented(result.text()));
@@ -92,6 +98,7 @@ fn fields(run: &Run, beside: &Beside, output: &Output) -> Vec<Vec<Cell>> {
     if run.dry {
         fields.push(field("dry", "what is planned in the journal was not done, by `mode: dry`"));
     }
+    fields.extend(beside.lineage.field());
     fields.extend(run.due_ms.map(|at_ms| field("due", moment.both(at_ms))));
     if let Some(at_ms) = run.finished_ms {
         let took = span(at_ms.abs_diff(run.created_ms));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use postroom_core::definition::Mode;
+use postroom_core::definition::{Emit, Mode};
 use postroom_core::yaml::{At, Fields, Node, to_json};
 use postroom_core::{Json, Problem, problem};
 
@@ -39,10 +39,16 @@ impl Reader<'_, '_> {
             return;
         };
         self.config.builtin.push(provider.clone());
-        if let Some(path) = endpoint {
-            self.endpoint(&path, at);
+        if let Some(mounted) = endpoint {
+            self.endpoint(&mounted, at);
+            if name == Emit::SOURCE {
+                let detail =
+                    format!("`{path}.name` is `{name}`: events that steps emit have that source");
+                let found = Problem::new(&problem::BAD_VALUE, detail);
+                self.source.report(found.hint("give the entry another name"), at);
+            }
             let (name, provider) = (name.clone(), provider.clone());
-            self.config.sources.push(SourceEntry { name, provider, path });
+            self.config.sources.push(SourceEntry { name, provider, path: mounted });
         }
         self.add_connection(ConnectionEntry { name, provider, ..connection }, at);
     }

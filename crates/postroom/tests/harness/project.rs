@@ -1,6 +1,7 @@
 //! A user's project in a folder of its own, removed with it, and the ways to start the binary on
 //! it. The child sees only the variables a test gives it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -189,6 +190,33 @@ impl Project {
         command.env_clear().env("PATH", "/usr/bin:/bin").envs(self.env.iter().cloned());
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         let ended = command.output().expect("the binary starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Ran { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    }
+
+    /// Runs another command as a person at a terminal does, who types this. What a terminal shows
+    /// is one stream: both outputs, and what is typed.
+    #[track_caller]
+    pub fn run_at_terminal(&self, arguments: &[&str], typed: &str) -> Ran {
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+        let (config, data) = (self.config.display().to_string(), self.data().display().to_string());
+        let ours = [env!("CARGO_BIN_EXE_postroom")].into_iter().chain(arguments.iter().copied());
+        let more = ["--config", &config, "--data", &data];
+        let line: Vec<String> = ours.chain(more).map(quoted).collect();
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "xterm");
+        command.envs(self.env.iter().cloned()).current_dir(self.folder.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("`script` of util-linux is there");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(typed.as_bytes()).expect("the terminal takes what is typed");
+        let ended = child.wait_with_output().expect("the binary starts");
+        drop(input);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Ran { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
     }

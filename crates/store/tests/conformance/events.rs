@@ -1,5 +1,6 @@
 //! Reading: lists, pages, filters, counts.
 
+use postroom_core::definition::Stored;
 use postroom_core::run::RunState;
 use postroom_core::{DefinitionHash, EventId, Json, RunId};
 use postroom_store::{EventFilter, RunFilter};
@@ -169,6 +170,19 @@ pub const CASES: &[Case] = &[
         assert_eq!(w.wait(w.store().definitions(Some(vec![]))), []);
         let some = vec![DefinitionHash([0; 16]), first];
         assert_eq!(w.wait(w.store().definitions(Some(some))), [("one".to_owned(), one)]);
+    }),
+    ("definitions: a repetition does not change when the first was seen", |w| {
+        let text = "workflow: one";
+        let seen = |at_ms| Stored { first_seen_ms: at_ms, ..definition(text) };
+        let first = w.wait(w.store().put_definition("one".into(), seen(Some(7))));
+        for later in [Some(9), None] {
+            assert_eq!(w.wait(w.store().put_definition("one".into(), seen(later))), first);
+        }
+        let kept = [("one".to_owned(), seen(Some(7)))];
+        assert_eq!(w.wait(w.store().definitions(None)), kept);
+        w.reopen();
+        assert_eq!(w.wait(w.store().put_definition("one".into(), seen(Some(11)))), first);
+        assert_eq!(w.wait(w.store().definitions(Some(vec![first]))), kept);
     }),
     ("stats: an empty store", |w| {
         let stats = w.wait(w.store().stats());

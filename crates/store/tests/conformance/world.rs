@@ -407,7 +407,7 @@ pub fn sleep(lease: &Lease, due_ms: i64, now_ms: i64) -> Transition {
 }
 
 pub fn definition(text: &str) -> Stored {
-    Stored { v: 1, file: "w.yaml".into(), text: text.into(), defaults: Defaults::default() }
+    Stored::new("w.yaml".into(), text.into(), Defaults::default())
 }
 
 /// Nothing may be forgotten.
