@@ -4,6 +4,7 @@
 mod answers;
 pub(crate) mod captured;
 pub(crate) mod event;
+pub(crate) mod evidence;
 pub(crate) mod expect;
 pub(crate) mod tree;
 pub(crate) mod veil;
