@@ -219,7 +219,7 @@ impl Case {
 fn told() -> Vec<(Case, Told)> {
     let cases = cases();
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let all = std::sync::Mutex::new(BTreeMap::new());
+    let all = parking_lot::Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
             scope.spawn(|| {
@@ -227,13 +227,12 @@ fn told() -> Vec<(Case, Told)> {
                     let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { break };
                     let told = case.play();
-                    all.lock().expect("no thread panicked").insert(index, told);
+                    all.lock().insert(index, told);
                 }
             });
         }
     });
-    let all = all.into_inner().expect("no thread panicked");
-    cases.into_iter().zip(all.into_values()).collect()
+    cases.into_iter().zip(all.into_inner().into_values()).collect()
 }
 
 #[allow(clippy::disallowed_methods, reason = "a switch for whoever runs the tests by hand")]
