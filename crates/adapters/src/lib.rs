@@ -27,6 +27,7 @@ mod adapter;
 mod answer;
 mod build;
 mod catalog;
+mod effects;
 mod exchange;
 mod form;
 mod interpret;

@@ -81,7 +81,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         (
             "response.body.code == 'busy'",
             "respnse.body.code == 'busy'",
-            "acme.yaml:11:13: `respnse` is not known here [expr/fault]; did you mean \
+            "acme.yaml:11:13: `respnse` is not known here [expr/unknown-name]; did you mean \
              `response`?",
         ),
         ("response.body.code == 'busy'", "response.body.code = 'busy'", "acme.yaml:11:32: "),
@@ -92,7 +92,7 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
         (
             "/names/${{ input.name }}",
             "/names/${{ input.nam }}",
-            "`input.nam` is not known here [expr/fault]; did you mean `name`?",
+            "`input.nam` is not known here [expr/unknown-name]; did you mean `name`?",
         ),
         ("/names/${{ input.name }}", "names", "it must start with `/`"),
         ("/names/${{ input.name }}", "/names?x=1", "a query belongs under `query`"),

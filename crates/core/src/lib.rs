@@ -9,6 +9,7 @@ pub mod graph;
 pub mod id;
 pub mod journal;
 pub mod json;
+pub mod lint;
 pub mod outcome;
 pub mod parse;
 pub mod problem;

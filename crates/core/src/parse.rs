@@ -1,5 +1,6 @@
 //! Workflow files: text to checked [`Workflow`], or every problem at once with its place.
 
+mod allow;
 mod steps;
 mod tasks;
 
@@ -85,6 +86,9 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
     if let Some(node) = fields.take("on_failure") {
         reader.read(source, node, "on_failure");
     }
+    if let Some(node) = fields.take("allow") {
+        allow::read(source, node);
+    }
     fields.finish(source);
     let steps = reader.finish(source, main_steps);
     Some(Workflow {
@@ -118,7 +122,8 @@ fn name(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String> {
     }
     let detail =
         format!("`{path}` is `{text}`, but a name has 1 to 64 letters, digits, `_`, `-` or `.`");
-    source.report(Problem::new(&problem::BAD_VALUE, detail), node.at);
+    let found = Problem::new(&problem::BAD_VALUE, detail);
+    source.report(found.hint("write it like `order-paid`"), node.at);
     None
 }
 
@@ -127,7 +132,8 @@ fn workflow_name(source: &mut Source<'_>, node: &Node) -> Option<String> {
     if name.starts_with("postroom.") {
         let detail =
             format!("`workflow` is `{name}`, but names that begin with `postroom.` are ours");
-        source.report(Problem::new(&problem::BAD_VALUE, detail), node.at);
+        let found = Problem::new(&problem::BAD_VALUE, detail);
+        source.report(found.hint("let it begin with another word"), node.at);
     }
     Some(name)
 }
@@ -146,9 +152,10 @@ fn triggers(source: &mut Source<'_>, node: &Node, workflow: &str) -> Vec<Trigger
     }
     let Some(items) = source.list(node, "on") else { return Vec::new() };
     if items.is_empty() {
-        let found = Problem::new(&problem::BAD_VALUE, "`on` is empty, so nothing would start this")
-            .hint("write `on: call` if other workflows call it");
-        source.report(found, node.at);
+        let found = Problem::new(&problem::BAD_VALUE, "`on` is empty, so nothing would start this");
+        let hint = "write for example `on: [{ event: ORDER_PAID }]`, or `on: call` if other \
+                    workflows call it";
+        source.report(found.hint(hint), node.at);
     }
     let mut triggers = Vec::new();
     for (index, item) in items.iter().enumerate() {
@@ -193,10 +200,9 @@ fn event_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String
     match why {
         None => Some(text.to_owned()),
         Some(why) => {
-            source.report(
-                Problem::new(&problem::BAD_VALUE, format!("`{path}.event`: {why}")),
-                node.at,
-            );
+            let found = Problem::new(&problem::BAD_VALUE, format!("`{path}.event`: {why}"));
+            let hint = "write for example `ORDER_PAID`, or `invoice.*` for all that begin so";
+            source.report(found.hint(hint), node.at);
             None
         }
     }
@@ -293,5 +299,5 @@ fn check_root(source: &mut Source<'_>, at: At, read: &Read, roots: &[&str]) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", roots.join(", ")),
     };
-    source.report(Problem::new(&problem::EXPRESSION, detail).hint(hint), at);
+    source.report(Problem::new(&problem::EXPR_UNKNOWN_NAME, detail).hint(hint), at);
 }

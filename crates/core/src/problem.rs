@@ -8,12 +8,38 @@ use serde::Serialize;
 
 mod checked;
 mod dry;
+mod failures;
 mod going;
+mod lints;
 mod table;
 pub use checked::*;
 pub use dry::*;
+pub use failures::*;
 pub use going::*;
+pub use lints::*;
 pub use table::*;
+
+/// Every problem there is.
+pub static ALL: &[&Kind] = &joined::<COUNT>();
+
+const TABLES: [&[&Kind]; 3] = [GENERAL, LINTS, FAILURES];
+
+const COUNT: usize = TABLES[0].len() + TABLES[1].len() + TABLES[2].len();
+
+const fn joined<const N: usize>() -> [&'static Kind; N] {
+    let mut all = [TABLES[0][0]; N];
+    let (mut at, mut table) = (0, 0);
+    while table < TABLES.len() {
+        let mut row = 0;
+        while row < TABLES[table].len() {
+            all[at] = TABLES[table][row];
+            at += 1;
+            row += 1;
+        }
+        table += 1;
+    }
+    all
+}
 
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,6 +155,12 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// The row of a fault of an expression. Every code of theirs has one; a test compares.
+#[must_use]
+pub fn of_fault(code: &str) -> &'static Kind {
+    by_code(code).unwrap_or(&INTERNAL)
+}
 
 /// The row of a code.
 #[must_use]

@@ -6,7 +6,7 @@
 //! `Check::step`; another root is another `with` in `roots`.
 
 mod circles;
-mod found;
+pub(crate) mod found;
 mod kinds;
 mod roots;
 
@@ -249,9 +249,14 @@ impl<'a> Check<'a> {
             format!("step `{id}` uses connection `{name}`, which is none of adapter `{adapter}`");
         let mut problem = Problem::new(&problem::UNKNOWN_CONNECTION, detail);
         let fitting = known.iter().filter(|(_, of)| *of == adapter).map(|(name, _)| name);
-        if let Some(near) = nearest(name, fitting) {
-            problem = problem.hint(format!("did you mean `{near}`?"));
-        }
+        let known: Vec<&str> = fitting.map(String::as_str).collect();
+        problem = problem.hint(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => {
+                format!("leave it out, or add one of provider `{adapter}` under `connections`")
+            }
+            None => format!("known: {}", known.join(", ")),
+        });
         self.reporter.whole(problem, &place.below("connection"), name.len());
     }
 
@@ -270,10 +275,7 @@ impl<'a> Check<'a> {
     }
 
     fn place_of(&self, index: usize) -> Place {
-        let main = self.workflow.main_steps;
-        let (list, nth) =
-            if index < main { ("steps", index) } else { ("on_failure", index - main) };
-        Place::step(list, nth, &self.workflow.steps[index].id)
+        Place::nth(self.workflow, index)
     }
 
     /// What a step may read.

@@ -8,6 +8,7 @@ use serde_saphyr::{Budget, Options};
 
 use crate::problem::{self, Place, Problem};
 
+mod hints;
 mod tree;
 
 /// How deep lists and mappings may nest. Each level costs the library up to 30 kB of stack in a
@@ -122,8 +123,8 @@ impl<'a> Source<'a> {
         if self.text.len() > MAX_BYTES {
             let detail =
                 format!("the file has {} bytes, at most {MAX_BYTES} are read", self.text.len());
-            self.problems
-                .push(Problem::new(&problem::YAML_SYNTAX, detail).at(self.place(At::default())));
+            let found = Problem::new(&problem::YAML_SYNTAX, detail).hint("split it");
+            self.problems.push(found.at(self.place(At::default())));
             return None;
         }
         let mut budget = Budget::default();
@@ -140,7 +141,8 @@ impl<'a> Source<'a> {
             Err(error) => {
                 let at = error.location().map(At::from_location).unwrap_or_default();
                 let detail = plain_message(&error.without_snippet().to_string());
-                self.report(Problem::new(&problem::YAML_SYNTAX, detail), at);
+                let hint = hints::syntax(&detail);
+                self.report(Problem::new(&problem::YAML_SYNTAX, detail).hint(hint), at);
                 None
             }
         }
@@ -163,7 +165,7 @@ impl<'a> Source<'a> {
     }
 
     /// The line of a node, cut to what fits on a screen.
-    fn line(&self, at: At) -> Option<String> {
+    pub fn line(&self, at: At) -> Option<String> {
         let line = (at.line as usize).checked_sub(1)?;
         let offset = at.offset as usize;
         // The offset is known more often than not, and then nothing is searched.
@@ -185,7 +187,9 @@ impl<'a> Source<'a> {
     pub fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) {
         let what = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
         let detail = format!("{what} must be {wanted}, but is {}", node.value.kind());
-        self.report(Problem::new(&problem::WRONG_TYPE, detail), node.at);
+        let mut found = Problem::new(&problem::WRONG_TYPE, detail);
+        found.hint = hints::wanted(wanted, &node.value).map(str::to_owned);
+        self.report(found, node.at);
     }
 
     /// Notes the faults of an expression at the characters they point at. `offset` counts bytes
@@ -193,7 +197,7 @@ impl<'a> Source<'a> {
     pub fn expression_faults(&mut self, node: &Node, faults: Vec<postroom_expr::Fault>) {
         for fault in faults {
             let at = self.inside(node, fault.span.start, fault.span.end);
-            let kind = problem::by_code(fault.code).unwrap_or(&problem::EXPRESSION);
+            let kind = problem::of_fault(fault.code);
             let mut found = Problem::new(kind, fault.message);
             found.hint = fault.hint;
             self.report(found, at);
@@ -312,10 +316,9 @@ impl<'a> Source<'a> {
         match crate::duration::parse_ms(self.text(node, path)?) {
             Ok(ms) => Some(ms),
             Err(why) => {
-                self.report(
-                    Problem::new(&problem::WRONG_TYPE, format!("`{path}`: {why}")),
-                    node.at,
-                );
+                let (why, hint) = why.split_once("; ").unwrap_or((&why, "write for example 30s"));
+                let found = Problem::new(&problem::WRONG_TYPE, format!("`{path}`: {why}"));
+                self.report(found.hint(hint), node.at);
                 None
             }
         }
@@ -450,7 +453,8 @@ impl<'n> Fields<'n> {
         let found = self.take(name);
         if found.is_none() {
             let detail = format!("`{}` is missing", self.path_of(name));
-            source.report(Problem::new(&problem::MISSING_KEY, detail), self.at);
+            let found = Problem::new(&problem::MISSING_KEY, detail);
+            source.report(found.hint(format!("add `{name}: …`")), self.at);
         }
         found
     }

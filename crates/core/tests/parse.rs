@@ -117,7 +117,9 @@ fn with(value: &str) -> String {
 fn nesting_is_bounded() {
     assert!(read(&with(&format!("{}{}", "[".repeat(35), "]".repeat(35)))).is_ok());
     let deep = problems(&with(&format!("{}{}", "[".repeat(100), "]".repeat(100))));
-    assert_eq!(deep, "w.yaml:6:52: lists and mappings nest deeper than 40 levels [yaml/syntax]");
+    let told = "w.yaml:6:52: lists and mappings nest deeper than 40 levels [yaml/syntax]; lay it out \
+                flatter";
+    assert_eq!(deep, told);
     let indented: String = (0..100).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
     assert!(problems(&indented).contains("[yaml/syntax]"));
     // Far beyond it nothing overflows.
@@ -136,7 +138,8 @@ fn aliases_are_bounded() {
     let found = problems(&bomb);
     assert_eq!(
         found,
-        "w.yaml:5:45: the file is too large once its aliases are replaced [yaml/syntax]"
+        "w.yaml:5:45: the file is too large once its aliases are replaced [yaml/syntax]; \
+         write fewer aliases"
     );
 }
 
@@ -149,7 +152,7 @@ fn size_is_bounded() {
     assert!(read(&fill(1 << 20)).is_ok());
     assert_eq!(
         problems(&fill((1 << 20) + 1)),
-        "w.yaml: the file has 1048577 bytes, at most 1048576 are read [yaml/syntax]"
+        "w.yaml: the file has 1048577 bytes, at most 1048576 are read [yaml/syntax]; split it"
     );
 }
 
@@ -163,7 +166,8 @@ fn steps_are_bounded() {
     assert_eq!(read(&steps(200)).unwrap().steps.len(), 200);
     assert_eq!(
         problems(&steps(201)),
-        "w.yaml:4:3: more than 200 steps; split the workflow [config/out-of-range]"
+        "w.yaml:4:3: more than 200 steps in one workflow [config/out-of-range]; split it: let an `emit` \
+         start a second workflow"
     );
 }
 

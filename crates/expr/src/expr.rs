@@ -12,6 +12,7 @@ use crate::fault::{Fault, Stop, code};
 use crate::parse::{self, MAX_SOURCE_BYTES};
 use crate::reads::{self, Read};
 use crate::scope::Scope;
+use crate::shows::{self, Shown};
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::{lexer, omit};
@@ -130,6 +131,12 @@ impl Expr {
     /// Whether it reads a name of the scope. Costs a look at every node, no more.
     pub fn reads_name(&self, name: &str) -> bool {
         reads::has(&self.tree, name)
+    }
+
+    /// What becomes part of the value, in the order of the source: what is read to be compared,
+    /// counted, hashed or cut does not.
+    pub fn shows(&self) -> Vec<Shown> {
+        shows::of(&self.tree)
     }
 }
 

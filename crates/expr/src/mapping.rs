@@ -13,6 +13,7 @@ use crate::fault::{Fault, code};
 use crate::json::{JsonFault, JsonView, Kind};
 use crate::reads::Read;
 use crate::scope::Scope;
+use crate::shows::{self, Shown};
 use crate::template::{Template, too_long};
 use crate::types::Type;
 use crate::value::write_string;
@@ -149,6 +150,11 @@ impl Mapping {
     /// Types it over names of which only the types are known, and holds it against what takes it.
     pub fn check(&self, env: &Env, wanted: &Type) -> Checked {
         crate::check::mapping(self, env, wanted)
+    }
+
+    /// What becomes part of its value, in the order of the document.
+    pub fn shows(&self) -> Vec<Shown> {
+        shows::of_mapping(self)
     }
 
     /// What its templates read: the place of the template, and the read with its span in its text.

@@ -192,7 +192,8 @@ impl Parser {
             let operator = self.text_of(operator_at).to_owned();
             let shown = self.shown();
             let message = format!("`{operator}` needs a value on its right, found {shown}");
-            self.fault_here(code::SYNTAX, &message, None);
+            let hint = format!("write a value behind `{operator}`, or remove it");
+            self.fault_here(code::SYNTAX, &message, Some(&hint));
         }
         let right = self.nested(|parser| parser.infix(least));
         let span = self.span_of(left).to(self.span_of(right));

@@ -13,6 +13,7 @@ use crate::lexer;
 use crate::parse;
 use crate::reads::Read;
 use crate::scope::Scope;
+use crate::shows::Shown;
 use crate::types::Type;
 use crate::value::{Value, no_text};
 
@@ -222,11 +223,19 @@ impl Template {
 
     /// What its expressions read; spans are offsets into the whole text.
     pub fn reads(&self) -> Vec<Read> {
-        let expressions = self.parts.iter().filter_map(|part| match part {
+        self.expressions().flat_map(Expr::reads).collect()
+    }
+
+    /// What becomes part of its value; spans are offsets into the whole text.
+    pub fn shows(&self) -> Vec<Shown> {
+        self.expressions().flat_map(Expr::shows).collect()
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.parts.iter().filter_map(|part| match part {
             Part::Text(_) => None,
             Part::Value(expr) => Some(expr),
-        });
-        expressions.flat_map(Expr::reads).collect()
+        })
     }
 
     /// Whether one of its expressions reads a name of the scope.

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use postroom_adapters::{Adapter, Catalog, RateLimit};
 use postroom_core::definition::{Mode, Stored, Workflow};
-use postroom_core::yaml::Node;
+use postroom_core::yaml::{Node, Source, Value};
 use postroom_core::{Problem, parse, problem, typecheck};
 use postroom_engine::secrets::Fixed;
 use postroom_engine::source::Takes;
-use postroom_engine::{Connection, Project, Source};
+use postroom_engine::{Connection, Project, Source as Intake};
 
-use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, read};
+use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, Spot, read};
+use crate::contracts::Schemas;
+use crate::lints::Lints;
 use crate::{contracts, files};
 
 /// Workflows that come with an `adapters` entry of a provider.
@@ -36,6 +38,8 @@ pub(crate) struct Examined {
     pub problems: Vec<Problem>,
     /// Reads of something of which nothing is known, by file and line.
     pub untyped: Vec<Problem>,
+    /// What works and is most likely not meant so, by file and line.
+    pub lints: Vec<Problem>,
     /// How many expressions were typed.
     pub expressions: usize,
 }
@@ -45,7 +49,7 @@ pub(crate) struct Assembled {
     /// The checked project.
     pub project: Project,
     /// Where events come in.
-    pub sources: Vec<Arc<Source>>,
+    pub sources: Vec<Arc<Intake>>,
     /// The credentials the project refers to, and no others.
     pub secrets: Fixed,
     /// What has to be said, one sentence each.
@@ -57,8 +61,10 @@ pub(crate) struct Assembled {
 /// # Errors
 /// Every problem in every file.
 pub(crate) fn assemble(loaded: &Loaded) -> Result<Assembled, Vec<Problem>> {
-    let Examined { assembled, problems, .. } = examine(loaded);
-    assembled.ok_or(problems)
+    let Examined { assembled, problems, lints, .. } = examine(loaded);
+    let mut assembled = assembled.ok_or(problems)?;
+    assembled.notes.extend(lints.iter().map(ToString::to_string));
+    Ok(assembled)
 }
 
 /// A file of workflows as it would be.
@@ -95,7 +101,7 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let folder = loaded.folder.join(&config.workflows);
     let mut workflows = workflows(&folder, loaded, changed, &mut problems);
     builtin(config, &mut workflows, &mut notes, &mut problems);
-    let events = contracts::events(&loaded.folder, &mut problems);
+    let Schemas { types: events, marked } = contracts::events(&loaded.folder, &mut problems);
     let read: Vec<&Workflow> = workflows.iter().map(|defined| &defined.workflow).collect();
     notes.extend(contracts::unused(events.keys(), &read));
     let mut contracts = contracts::of(read.into_iter(), &catalog, events);
@@ -116,6 +122,16 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let placed: Vec<typecheck::Placed<'_>> =
         workflows.iter().map(|it| (&it.workflow, &it.root, it.stored.text.as_str())).collect();
     problems.extend(typecheck::circles(&placed));
+    problems.extend(named_twice(&workflows));
+    let tests = loaded.folder.join(&config.tests);
+    let lints = Lints {
+        catalog: &catalog,
+        contracts: &contracts,
+        connections: &connections,
+        marked: &marked,
+        tests: &tests,
+    };
+    let mut lints = lints.of(&placed);
     // Without all adapters and connections it would tell of what only seems to be missing.
     if complete {
         problems.extend(found);
@@ -133,6 +149,7 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     };
     in_order(&mut problems);
     in_order(&mut untyped);
+    in_order(&mut lints);
     let assembled = project.filter(|_| problems.is_empty()).map(|project| {
         let secrets = secrets(loaded, &project, &sources);
         notes.extend(dry(&project));
@@ -143,7 +160,24 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
         }
         Assembled { project, sources, secrets, notes }
     });
-    Examined { assembled, problems, untyped, expressions }
+    Examined { assembled, problems, untyped, lints, expressions }
+}
+
+/// Workflows of one name, in the words of the engine, which knows no lines.
+fn named_twice(workflows: &[Defined]) -> Vec<Problem> {
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for Defined { stored, workflow, root } in workflows {
+        let Some(other) = files.insert(&workflow.name, &stored.file) else { continue };
+        let detail = format!("{other} also defines workflow `{}`", workflow.name);
+        let problem = Problem::new(&problem::DUPLICATE_NAME, detail);
+        let problem = problem.hint("give one of them another name");
+        let Value::Map(keys) = &root.value else { continue };
+        let name = keys.iter().find(|(key, _)| key.name == "workflow");
+        let at = name.map_or(root.at, |(_, node)| node.at);
+        problems.push(Source::new(&stored.file, &stored.text).placed(problem, at));
+    }
+    problems
 }
 
 /// Whether two problems are one, told with and without its line.
@@ -248,7 +282,7 @@ fn builtin(
 fn adapter<'a>(
     catalog: &'a Catalog,
     provider: &str,
-    what: &str,
+    (what, spot): (&str, &Spot),
     problems: &mut Vec<Problem>,
 ) -> Option<&'a Arc<Adapter>> {
     let found = catalog.adapter(provider);
@@ -257,11 +291,17 @@ fn adapter<'a>(
             &problem::UNKNOWN_ADAPTER,
             format!("{what} names provider `{provider}`, which does not exist"),
         );
-        let names = catalog.adapters().map(|adapter| adapter.name.as_str());
-        if let Some(near) = postroom_expr::nearest(provider, names) {
-            problem = problem.hint(format!("did you mean `{near}`?"));
+        let names: Vec<&str> = catalog.adapters().map(|adapter| adapter.name.as_str()).collect();
+        problem = problem.hint(match postroom_expr::nearest(provider, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known: {}", names.join(", ")),
+        });
+        // An entry with an endpoint is a source and a connection.
+        let problem = spot.mark(problem);
+        if !problems.iter().any(|known| known.kind == problem.kind && known.place == problem.place)
+        {
+            problems.push(problem);
         }
-        problems.push(problem);
     }
     found
 }
@@ -274,7 +314,10 @@ fn connections(
     let mut connections = BTreeMap::new();
     for entry in &config.connections {
         let what = format!("connection `{}`", entry.name);
-        let Some(adapter) = adapter(catalog, &entry.provider, &what, problems) else { continue };
+        let Some(adapter) = adapter(catalog, &entry.provider, (&what, &entry.spot), problems)
+        else {
+            continue;
+        };
         connections.insert(entry.name.clone(), Arc::new(connection(entry, adapter, problems)));
     }
     connections
@@ -290,12 +333,13 @@ fn connection(
     connection.base_url.clone_from(&entry.base_url);
     connection.config = entry.config.clone();
     connection.mode = entry.mode;
-    for (credential, name) in &entry.credentials {
+    for (credential, (name, spot)) in &entry.credentials {
         if connection.credentials.insert(credential.clone(), name.clone()).is_none() {
             let known: Vec<&str> = adapter.credentials.iter().map(|c| c.name.as_str()).collect();
             let detail = format!("connection `{}` has no credential `{credential}`", entry.name);
             let hint = format!("known: {}", known.join(", "));
-            problems.push(Problem::new(&problem::UNKNOWN_KEY, detail).hint(hint));
+            let found = Problem::new(&problem::UNKNOWN_KEY, detail).hint(hint);
+            problems.push(spot.mark(found));
         }
     }
     if let Some((requests, window_ms)) = entry.limit {
@@ -304,23 +348,24 @@ fn connection(
     connection
 }
 
-fn sources(config: &Config, catalog: &Catalog, problems: &mut Vec<Problem>) -> Vec<Arc<Source>> {
-    let mut sources = vec![Arc::new(Source {
+fn sources(config: &Config, catalog: &Catalog, problems: &mut Vec<Problem>) -> Vec<Arc<Intake>> {
+    let mut sources = vec![Arc::new(Intake {
         name: "ingest".to_owned(),
         path: "/api/webhooks/ingest".to_owned(),
         takes: Takes::Envelope { token: config.ingest_token.clone() },
     })];
-    for SourceEntry { name, provider, path } in &config.sources {
+    for SourceEntry { name, provider, path, spot } in &config.sources {
         let what = format!("source `{name}`");
-        let Some(adapter) = adapter(catalog, provider, &what, problems) else { continue };
+        let Some(adapter) = adapter(catalog, provider, (&what, spot), problems) else { continue };
         let Some(webhook) = &adapter.webhook else {
             let detail = format!("{what}: adapter `{provider}` says nothing about webhooks");
-            problems.push(Problem::new(&problem::BAD_VALUE, detail));
+            let hint = "leave `endpoint` out: the entry is a connection then";
+            problems.push(spot.mark(Problem::new(&problem::BAD_VALUE, detail).hint(hint)));
             continue;
         };
         let secrets = vec![webhook.credential().env.clone()];
         let takes = Takes::Webhook { adapter: Arc::clone(adapter), secrets };
-        sources.push(Arc::new(Source { name: name.clone(), path: path.clone(), takes }));
+        sources.push(Arc::new(Intake { name: name.clone(), path: path.clone(), takes }));
     }
     sources
 }
@@ -341,7 +386,7 @@ fn dry(project: &Project) -> Vec<String> {
 }
 
 /// The values of every name that a connection or source refers to.
-fn secrets(loaded: &Loaded, project: &Project, sources: &[Arc<Source>]) -> Fixed {
+fn secrets(loaded: &Loaded, project: &Project, sources: &[Arc<Intake>]) -> Fixed {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     for connection in project.connections.values() {
         names.extend(connection.credentials.values().map(String::as_str));

@@ -17,12 +17,13 @@ use crate::output::{self, Output};
 pub(crate) fn run(args: &Check, options: &home::Options, output: &Output) -> Result<(), Failed> {
     let loaded = match config::load(options.config.as_deref()) {
         Ok(loaded) => loaded,
-        Err(problems) => return told(problems, &[], &[], (0, 0), output),
+        Err(problems) => return told(problems, &[], &Beside::default(), output),
     };
-    let Examined { assembled, mut problems, untyped, expressions } = examine(&loaded);
+    let Examined { assembled, mut problems, untyped, mut lints, expressions } = examine(&loaded);
     let counts = (expressions, untyped.len());
     if args.strict {
         problems.extend(untyped);
+        problems.append(&mut lints);
     }
     let mut notes = loaded.warnings;
     let mut workflows: Vec<String> = Vec::new();
@@ -32,7 +33,10 @@ pub(crate) fn run(args: &Check, options: &home::Options, output: &Output) -> Res
         notes.extend(assembled.notes);
     }
     if output.json || !problems.is_empty() {
-        return told(problems, &workflows, &notes, counts, output);
+        return told(problems, &workflows, &Beside { notes, lints, counts }, output);
+    }
+    for lint in &lints {
+        output.warn(lint);
     }
     for note in &notes {
         output.say(&output::hint(note));
@@ -42,27 +46,45 @@ pub(crate) fn run(args: &Check, options: &home::Options, output: &Output) -> Res
         0 => String::new(),
         reads => format!(" ({reads} reads of unknown shape; --strict lists them)"),
     };
+    let warned = match lints.len() {
+        0 => String::new(),
+        1 => ", but a warning that --strict refuses".to_owned(),
+        lints => format!(", but {lints} warnings that --strict refuses"),
+    };
     output.print(&format!(
-        "no problems in {} workflows with {expressions} expressions{unknown}: {}",
+        "no problems in {} workflows with {expressions} expressions{unknown}{warned}: {}",
         workflows.len(),
         workflows.join(", ")
     ))
 }
 
+/// What is told beside problems.
+#[derive(Default)]
+struct Beside {
+    notes: Vec<String>,
+    lints: Vec<Problem>,
+    /// Expressions, and reads of something of which nothing is known.
+    counts: (usize, usize),
+}
+
+/// Tells problems. As text they stand alone: what else is to be said waits until they are mended.
 fn told(
     problems: Vec<Problem>,
     workflows: &[String],
-    notes: &[String],
-    (expressions, untyped): (usize, usize),
+    beside: &Beside,
     output: &Output,
 ) -> Result<(), Failed> {
     if !output.json {
         return Err(Failed::Problems(problems));
     }
-    let rows: Vec<Value> = problems.iter().map(row).collect();
-    let counts = json!({ "expressions": expressions, "dyn": untyped });
+    let rows = |problems: &[Problem]| problems.iter().map(row).collect::<Vec<Value>>();
+    let (expressions, untyped) = beside.counts;
     let report = json!({
-        "workflows": workflows, "notes": notes, "problems": rows, "counts": counts,
+        "workflows": workflows,
+        "notes": beside.notes,
+        "problems": rows(&problems),
+        "warnings": rows(&beside.lints),
+        "counts": { "expressions": expressions, "dyn": untyped },
     });
     output.print(&report.to_string())?;
     // Nothing is left to say, but the exit code.

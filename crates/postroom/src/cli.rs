@@ -142,7 +142,7 @@ pub(crate) struct Serve {
 /// `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Refuse what cannot be checked as well: reads of something of which nothing is known
+    /// Refuse warnings, and what cannot be checked: reads of something of which nothing is known
     #[arg(long)]
     pub strict: bool,
 }

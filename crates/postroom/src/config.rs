@@ -7,7 +7,8 @@ mod sections;
 
 use std::path::{Path, PathBuf};
 
-use postroom_core::yaml::Source;
+use postroom_core::problem::Place;
+use postroom_core::yaml::{At, Source};
 use postroom_core::{Problem, problem};
 
 pub(crate) use env::Environment;
@@ -26,6 +27,28 @@ pub(crate) struct Loaded {
     pub environment: Environment,
     /// Settings that do nothing yet, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// Where an entry of the configuration stands, for what is found out about it later.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    place: Place,
+    line: Option<String>,
+}
+
+impl Spot {
+    fn of(source: &Source<'_>, at: At) -> Self {
+        Self { place: source.place(at), line: source.line(at) }
+    }
+
+    /// A problem at this place.
+    pub fn mark(&self, problem: Problem) -> Problem {
+        let problem = problem.at(self.place.clone());
+        match &self.line {
+            Some(line) => problem.on_line(line),
+            None => problem,
+        }
+    }
 }
 
 /// Reads a configuration.
@@ -69,7 +92,13 @@ fn find() -> Result<PathBuf, Vec<Problem>> {
 /// One problem that names the file.
 pub(crate) fn read(path: &Path) -> Result<String, Vec<Problem>> {
     std::fs::read_to_string(path).map_err(|error| {
-        let detail = format!("cannot read {}: {error}", path.display());
-        vec![Problem::new(&problem::FILE_UNREADABLE, detail)]
+        let found = Problem::new(&problem::FILE_UNREADABLE, format!("cannot read it: {error}"));
+        let hint = match error.kind() {
+            std::io::ErrorKind::InvalidData => "save it as UTF-8 text",
+            std::io::ErrorKind::NotFound => "name a file that is there",
+            _ => "look at its permissions",
+        };
+        let file = path.strip_prefix(".").unwrap_or(path).display().to_string();
+        vec![found.hint(hint).at(Place { file, line: 0, column: 0, len: 0 })]
     })
 }

@@ -8,8 +8,9 @@ use postroom_adapters::Catalog;
 use postroom_core::definition::{ActionRef, Step, Task, Workflow};
 use postroom_core::problem::Place;
 use postroom_core::typecheck::{Contract, Contracts};
-use postroom_core::{Problem, problem, schema};
+use postroom_core::{Problem, lint, problem, schema};
 use postroom_expr::{Type, nearest};
+use serde_json::Value;
 
 use crate::config::read;
 use crate::files;
@@ -20,26 +21,47 @@ pub(crate) const FOLDER: &str = "schemas";
 /// The longest line that is shown with a problem, in bytes.
 const MAX_LINE_BYTES: usize = 400;
 
-/// The types of events by event type, from the schemas of a project.
-pub(crate) fn events(root: &Path, problems: &mut Vec<Problem>) -> BTreeMap<String, Type> {
-    let mut events = BTreeMap::new();
+/// What the schemas of a project say of the data of its events, by event type.
+#[derive(Default)]
+pub(crate) struct Schemas {
+    /// Their types.
+    pub types: BTreeMap<String, Type>,
+    /// Paths of the fields that are marked as secret.
+    pub marked: BTreeMap<String, Vec<Vec<String>>>,
+}
+
+/// Reads the schemas of a project.
+pub(crate) fn events(root: &Path, problems: &mut Vec<Problem>) -> Schemas {
+    let mut events = Schemas::default();
     for path in files::of(&root.join(FOLDER), &["json"], problems) {
         let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
         let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         match read(&path).and_then(|text| event(&file, &text)) {
-            Ok(ty) => drop(events.insert(name.to_owned(), ty)),
+            Ok(schema) => {
+                events.types.insert(name.to_owned(), schema::to_type(&schema));
+                events.marked.insert(name.to_owned(), lint::marked(&schema));
+            }
             Err(found) => problems.extend(found),
         }
     }
     events
 }
 
-fn event(file: &str, text: &str) -> Result<Type, Vec<Problem>> {
+fn event(file: &str, text: &str) -> Result<Value, Vec<Problem>> {
     let at = |detail: String, line: usize, column: usize| {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(0);
-        let (line, column) = (narrow(line), narrow(column).max(1));
+        // A text that breaks off does so at the end of its last line.
+        let lines = text.lines().count();
+        let end = || text.lines().last().map_or(1, |line| line.chars().count() + 1);
+        let (line, column) =
+            if line > lines && lines > 0 { (lines, end()) } else { (line, column.max(1)) };
+        let (line, column) = (narrow(line), narrow(column));
         let place = Place { file: file.to_owned(), line, column, len: 1 };
-        let problem = Problem::new(&problem::SCHEMA, detail).at(place);
+        let hint = match detail.starts_with("this is not JSON") {
+            true => "mend the JSON at this place, or just before it",
+            false => "write for example `{ \"type\": \"object\", \"properties\": { … } }`",
+        };
+        let problem = Problem::new(&problem::SCHEMA, detail).hint(hint).at(place);
         let shown = (line as usize).checked_sub(1).and_then(|line| text.lines().nth(line));
         let problem = match shown.filter(|line| line.len() <= MAX_LINE_BYTES) {
             Some(line) => problem.on_line(line),
@@ -47,8 +69,8 @@ fn event(file: &str, text: &str) -> Result<Type, Vec<Problem>> {
         };
         vec![problem]
     };
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(value) if value.is_object() || value.is_boolean() => Ok(schema::to_type(&value)),
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if value.is_object() || value.is_boolean() => Ok(value),
         Ok(_) => Err(at("this is no JSON Schema: it must be an object".to_owned(), 1, 1)),
         Err(error) => {
             let message = error.to_string();

@@ -5,6 +5,7 @@ mod answers;
 pub(crate) mod captured;
 mod emits;
 pub(crate) mod event;
+pub(crate) mod evidence;
 pub(crate) mod expect;
 pub(crate) mod tree;
 pub(crate) mod veil;

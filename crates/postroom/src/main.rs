@@ -12,6 +12,7 @@ mod files;
 mod fixture;
 mod home;
 mod junit;
+mod lints;
 mod output;
 mod project;
 mod reach;

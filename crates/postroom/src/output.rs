@@ -26,6 +26,7 @@ const MIN_ROOM: u16 = 24;
 
 const BOLD: Style = Style::new().bold();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -93,6 +94,11 @@ impl Output {
         if !text.is_empty() {
             self.say(text.trim_end());
         }
+    }
+
+    /// Tells what works and is most likely not meant so.
+    pub fn warn(&self, lint: &Problem) {
+        self.say(problem(lint, &format!("{WARNING}warning:{WARNING:#}")).trim_end());
     }
 
     /// Whether a person can be asked something.
@@ -300,18 +306,24 @@ fn explain(failed: &Failed) -> String {
         Failed::Refused(Refused { code, said, .. }) => {
             error_line(&said.detail, code.as_deref(), said.hint.as_deref())
         }
-        Failed::Problems(problems) => problems.iter().map(problem).collect(),
+        Failed::Problems(problems) => problems.iter().map(|it| problem(it, &error())).collect(),
         Failed::Other(error) => error_line(&format!("{error:#}"), None, None),
     }
 }
 
-fn problem(problem: &Problem) -> String {
+/// The word that errors begin with.
+fn error() -> String {
+    format!("{ERROR}error:{ERROR:#}")
+}
+
+/// A problem with its line and hint, behind a word that says how bad it is.
+fn problem(problem: &Problem, word: &str) -> String {
     let place = problem.place.as_ref().map(|place| match place.line {
         0 => format!("{}: ", place.file),
         line => format!("{}:{line}:{}: ", place.file, place.column),
     });
     let detail = format!("{}{}", place.unwrap_or_default(), problem.detail);
-    let mut text = error_line(&detail, Some(problem.kind.code), None);
+    let mut text = format!("{word} {} [{}]\n", plain(&detail), plain(problem.kind.code));
     text.extend(snippet::of(problem));
     text.extend(problem.hint.as_deref().map(hint_line));
     text
@@ -323,7 +335,7 @@ fn hint_line(advice: &str) -> String {
 
 fn error_line(detail: &str, code: Option<&str>, hint: Option<&str>) -> String {
     let code = code.map(|code| format!(" [{}]", plain(code))).unwrap_or_default();
-    let mut text = format!("{ERROR}error:{ERROR:#} {}{code}\n", plain(detail));
+    let mut text = format!("{} {}{code}\n", error(), plain(detail));
     text.extend(hint.map(hint_line));
     text
 }

@@ -97,7 +97,7 @@ impl<'a> Names<'a> {
 }
 
 fn unknown(source: &mut Source<'_>, at: At, what: &str, name: &str, known: &[&str]) {
-    let mut found = Problem::new(&problem::EXPRESSION, format!("{what} is not known here"));
+    let mut found = Problem::new(&problem::EXPR_UNKNOWN_NAME, format!("{what} is not known here"));
     if let Some(near) = nearest(name, known.iter().copied()) {
         found = found.hint(format!("did you mean `{near}`?"));
     } else if !known.is_empty() {

@@ -63,8 +63,12 @@ impl Steps {
     pub fn read(&mut self, source: &mut Source<'_>, node: &Node, path: &str) {
         let Some(items) = source.list(node, path) else { return };
         if items.len() + self.drafts.len() > MAX_STEPS {
-            let detail = format!("more than {MAX_STEPS} steps; split the workflow");
-            source.report(Problem::new(&problem::OUT_OF_RANGE, detail), node.at);
+            let found = Problem::new(
+                &problem::OUT_OF_RANGE,
+                format!("more than {MAX_STEPS} steps in one workflow"),
+            );
+            let hint = "split it: let an `emit` start a second workflow";
+            source.report(found.hint(hint), node.at);
             return;
         }
         for (index, item) in items.iter().enumerate() {
@@ -129,7 +133,8 @@ impl Steps {
         }
         if self.drafts.iter().any(|draft| draft.step.id == id) {
             let detail = format!("two steps are called `{id}`");
-            source.report(Problem::new(&problem::DUPLICATE_NAME, detail), node.at);
+            let found = Problem::new(&problem::DUPLICATE_NAME, detail);
+            source.report(found.hint("give one of them another name"), node.at);
         }
         Some(id)
     }
@@ -181,7 +186,8 @@ impl Steps {
             let mut path: Vec<&str> = cycle.iter().map(|n| steps[*n].id.as_str()).collect();
             path.push(path[0]);
             let detail = format!("steps need each other in a circle: {}", path.join(" -> "));
-            source.report(Problem::new(&problem::NEEDS_CYCLE, detail), places[cycle[0]]);
+            let found = Problem::new(&problem::NEEDS_CYCLE, detail);
+            source.report(found.hint("remove one of the `needs`"), places[cycle[0]]);
             return steps;
         }
         check_reads(source, &steps, main_steps, &reads, &index);

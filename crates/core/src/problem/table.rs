@@ -1,5 +1,5 @@
-//! The table of problems. One entry here is all it takes to add one: the docs page and the tests
-//! walk [`ALL`].
+//! The table of problems. A row and its entry in [`GENERAL`] are all it takes to add one: the docs
+//! page and the tests walk [`ALL`](super::ALL), which is this and the tables of the files beside.
 
 use super::Kind;
 use super::checked::*;
@@ -171,15 +171,6 @@ pub static UNKNOWN_CONNECTION: Kind = kind(
     422,
     "a connection that does not exist",
     "The step names a connection that the configuration does not have.",
-);
-
-/// An expression that does not work.
-pub static EXPRESSION: Kind = kind(
-    "expr/fault",
-    422,
-    "an expression that does not work",
-    "The text inside `${{ }}` could not be read or evaluated. The place points at the \
-     character.",
 );
 
 /// The body is not JSON.
@@ -409,8 +400,8 @@ pub static INTERNAL: Kind = kind(
      id of the answer.",
 );
 
-/// Every problem there is.
-pub static ALL: &[&Kind] = &[
+/// The rows of this file and of `checked`.
+pub(super) const GENERAL: &[&Kind] = &[
     &YAML_SYNTAX,
     &UNKNOWN_KEY,
     &MISSING_KEY,
@@ -429,7 +420,6 @@ pub static ALL: &[&Kind] = &[
     &UNKNOWN_ADAPTER,
     &UNKNOWN_ACTION,
     &UNKNOWN_CONNECTION,
-    &EXPRESSION,
     &EXPR_UNKNOWN_FIELD,
     &EXPR_MAYBE_MISSING,
     &EXPR_MAYBE_NULL,

@@ -63,17 +63,13 @@ fn tell(workflows: &[Placed<'_>], circle: &[usize], steps: &Steps) -> Option<Pro
     path.push_str(&workflows[first].0.name);
     let (workflow, root, file) = workflows[last];
     let index = *steps.get(&(last, first))?;
-    let (list, place) = match index.checked_sub(workflow.main_steps) {
-        Some(later) => ("on_failure", later),
-        None => ("steps", index),
-    };
     let step = &workflow.steps[index];
     let (key, text) = match &step.task {
         Task::Call(call) => ("call", &call.workflow),
         Task::Emit(emit) => ("emit", &emit.event),
         _ => return None,
     };
-    let place = Place::step(list, place, &step.id).below(key);
+    let place = Place::nth(workflow, index).below(key);
     let detail = format!("workflows start each other without end: {path}");
     let hint = "let one of them take another event or another `source`, or give it `max_hops: N` \
                 if the circle ends by itself";

@@ -3,12 +3,13 @@
 use postroom_expr::{Checked, Fault, Finding, Segment, code, place_text};
 
 use super::Report;
+use crate::definition::Workflow;
 use crate::problem::{self, Problem};
 use crate::yaml::{At, Key, Node, Source, Value};
 
 /// A place in the file: where to go from its root, and its name for people.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     segments: Vec<Segment>,
     name: String,
 }
@@ -36,6 +37,15 @@ impl Place {
         Self { segments, name: format!("{list}.{id}") }
     }
 
+    /// A step by its number.
+    pub fn nth(workflow: &Workflow, index: usize) -> Self {
+        let (list, nth) = match index.checked_sub(workflow.main_steps) {
+            Some(later) => ("on_failure", later),
+            None => ("steps", index),
+        };
+        Self::step(list, nth, &workflow.steps[index].id)
+    }
+
     /// A key of it.
     pub fn below(&self, key: &str) -> Self {
         let mut below = self.clone();
@@ -43,9 +53,17 @@ impl Place {
         below.name = format!("{}.{key}", self.name);
         below
     }
+
+    /// An item of it.
+    pub fn item(&self, index: usize) -> Self {
+        let mut item = self.clone();
+        item.segments.push(Segment::Index(index));
+        item.name = format!("{}[{index}]", self.name);
+        item
+    }
 }
 
-pub(super) struct Reporter<'a> {
+pub(crate) struct Reporter<'a> {
     source: Source<'a>,
     root: &'a Node,
     /// An event type of the workflow that nobody has declared.
@@ -88,7 +106,18 @@ impl<'a> Reporter<'a> {
 
     /// Notes a problem about the whole text at a place.
     pub fn whole(&mut self, problem: Problem, place: &Place, len: usize) {
-        let (at, name) = self.locate(place, &[], false, &(0..len));
+        self.part(problem, place, &[], &(0..len));
+    }
+
+    /// Notes a problem about a part of a text below a place.
+    pub fn part(
+        &mut self,
+        problem: Problem,
+        place: &Place,
+        inner: &[Segment],
+        span: &std::ops::Range<usize>,
+    ) {
+        let (at, name) = self.locate(place, inner, false, span);
         self.report.problems.push(self.source.placed(problem.of(name), at));
     }
 
@@ -102,7 +131,7 @@ impl<'a> Reporter<'a> {
                 skipped(step, fault)
             }
             _ => {
-                let kind = problem::by_code(fault.code).unwrap_or(&problem::EXPRESSION);
+                let kind = problem::of_fault(fault.code);
                 let mut problem = Problem::new(kind, fault.message);
                 problem.hint = fault.hint;
                 problem
@@ -140,6 +169,8 @@ impl<'a> Reporter<'a> {
             };
             match next {
                 Some((found, below)) => (node, key) = (below, found.or(key)),
+                // A text in place of a mapping is what would stand in it.
+                None if matches!(node.value, Value::Str(_)) && span.end > 0 => break,
                 // What is not written has its place where it would stand.
                 None => return (self.around(node, key), name),
             }

@@ -158,7 +158,8 @@ impl Check<'_> {
         let mut place = self.place.clone();
         place.push(Segment::Key(key.to_owned()));
         let message = format!("`{}` is missing", place_text(&place));
-        self.report(Fault::new(code::INPUT_MISSING, 0..0, message), false, Vec::new());
+        let fault = Fault::new(code::INPUT_MISSING, 0..0, message);
+        self.report(fault.hint(format!("add `{key}: …`")), false, Vec::new());
     }
 
     fn left_out(&mut self, mapping: &Mapping) {
@@ -258,6 +259,8 @@ fn conversion(wanted: &Type, found: &Type) -> Option<String> {
             "convert it with `string(…)`; a literal is put in quotes"
         }
         (Type::Text(None), Type::List(..) | Type::Object(_)) => "as JSON text it is `json(…)`",
+        (Type::List(..), Type::Text(_)) => "make a list of it with `.split(…)` or `[…]`",
+        (Type::List(..), Type::Object(_)) => "make a list of it with `.entries()` or `[…]`",
         (Type::Bool, Type::Text(_)) => "convert it with `bool(…)`, or compare it",
         (Type::Text(Some(known)), Type::Text(Some(texts))) => {
             let odd = texts.iter().find(|text| !known.contains(text))?;

@@ -10,7 +10,7 @@ use crate::output::{self, Output, cell};
 /// Explains a problem, or lists all there are.
 pub(super) fn run(code: Option<&str>, output: &Output) -> Result<(), Failed> {
     let Some(code) = code else { return all(output) };
-    let kind = problem::by_code(code).ok_or_else(|| unknown(code))?;
+    let kind = row_of(code).ok_or_else(|| unknown(code))?;
     if output.json {
         return output.print(&row(kind).to_string());
     }
@@ -36,6 +36,16 @@ fn row(kind: &Kind) -> Value {
     })
 }
 
+/// The row of a code. `http/404` and its like share one.
+fn row_of(code: &str) -> Option<&'static Kind> {
+    let status = |code: &str| {
+        let digits = code.strip_prefix("http/")?;
+        let is_status = digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_status.then_some(&problem::HTTP_STATUS)
+    };
+    problem::by_code(code).or_else(|| status(code))
+}
+
 /// The nearest code: by the whole of it, or by the part after the family.
 fn unknown(code: &str) -> Failed {
     let codes = || problem::ALL.iter().map(|kind| kind.code);
@@ -57,6 +67,15 @@ fn unknown(code: &str) -> Failed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_status_of_an_answer_is_explained() {
+        for code in ["http/404", "http/503", "http/status"] {
+            assert_eq!(row_of(code).unwrap().code, "http/status");
+        }
+        assert_eq!(row_of("http/redirect").unwrap().code, "http/redirect");
+        assert!(row_of("http/4040").is_none());
+    }
 
     #[test]
     fn the_nearest_code_is_named() {

@@ -7,6 +7,7 @@ use postroom_core::definition::{Emit, Mode};
 use postroom_core::yaml::{At, Fields, Node, to_json};
 use postroom_core::{Json, Problem, problem};
 
+use super::Spot;
 use super::sections::{ConnectionEntry, Reader, SourceEntry};
 
 impl Reader<'_, '_> {
@@ -21,36 +22,42 @@ impl Reader<'_, '_> {
     fn adapter(&mut self, node: &Node, path: &str) {
         let Some(mut fields) = self.source.map(node, path) else { return };
         let at = fields.at;
-        let name = self.text(&mut fields, "name");
-        let provider = self.text(&mut fields, "provider");
-        let endpoint = self.text(&mut fields, "endpoint");
+        let name = self.placed(&mut fields, "name");
+        let provider = self.placed(&mut fields, "provider");
+        let endpoint = self.placed(&mut fields, "endpoint");
         let idempotency = fields.path_of("idempotency");
         if let Some(node) = fields.take("idempotency")
             && self.source.bool(node, &idempotency) == Some(false)
         {
             let detail = format!("`{idempotency}` cannot be false: keys are always sent");
-            self.source.report(Problem::new(&problem::UNSUPPORTED, detail), node.at);
+            let found = Problem::new(&problem::UNSUPPORTED, detail);
+            self.source.report(found.hint("remove it, or write `true`"), node.at);
         }
         let connection = self.connection_fields(&mut fields);
         fields.finish(self.source);
-        let (Some(name), Some(provider)) = (name, provider) else {
-            let detail = format!("`{path}` needs `name` and `provider`");
-            self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
+        let (Some((name, at)), Some((provider, named_at))) = (name, provider) else {
+            let found = Problem::new(
+                &problem::MISSING_KEY,
+                format!("`{path}` needs `name` and `provider`"),
+            );
+            let hint = "write for example `{ name: stripe-main, provider: stripe }`";
+            self.source.report(found.hint(hint), at);
             return;
         };
         self.config.builtin.push(provider.clone());
-        if let Some(mounted) = endpoint {
+        let spot = Spot::of(self.source, named_at);
+        if let Some((mounted, at)) = endpoint {
             self.endpoint(&mounted, at);
             if name == Emit::SOURCE {
                 let detail =
                     format!("`{path}.name` is `{name}`: events that steps emit have that source");
                 let found = Problem::new(&problem::BAD_VALUE, detail);
-                self.source.report(found.hint("give the entry another name"), at);
+                self.source.report(found.hint("give the entry another name"), named_at);
             }
-            let (name, provider) = (name.clone(), provider.clone());
-            self.config.sources.push(SourceEntry { name, provider, path: mounted });
+            let (name, provider, spot) = (name.clone(), provider.clone(), spot.clone());
+            self.config.sources.push(SourceEntry { name, provider, path: mounted, spot });
         }
-        self.add_connection(ConnectionEntry { name, provider, ..connection }, at);
+        self.add_connection(ConnectionEntry { name, provider, spot, ..connection }, at);
     }
 
     pub(super) fn endpoint(&mut self, path: &str, at: At) {
@@ -67,7 +74,8 @@ impl Reader<'_, '_> {
             self.source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), at);
         } else if taken {
             let detail = format!("{path} is taken");
-            self.source.report(Problem::new(&problem::DUPLICATE_NAME, detail), at);
+            let found = Problem::new(&problem::DUPLICATE_NAME, detail);
+            self.source.report(found.hint("choose another path"), at);
         }
     }
 
@@ -76,13 +84,13 @@ impl Reader<'_, '_> {
         for (key, node) in fields.all() {
             let path = format!("connections.{}", key.name);
             let Some(mut fields) = self.source.map(node, &path) else { continue };
-            let provider = fields.need(self.source, "provider");
-            let provider = provider.and_then(|node| self.filled(node, &path));
+            let named = fields.need(self.source, "provider");
+            let provider = named.and_then(|node| self.filled(node, &path));
             let entry = self.connection_fields(&mut fields);
             fields.finish(self.source);
-            if let Some(provider) = provider {
-                let name = key.name.clone();
-                self.add_connection(ConnectionEntry { name, provider, ..entry }, key.at);
+            if let (Some(provider), Some(named)) = (provider, named) {
+                let (name, spot) = (key.name.clone(), Spot::of(self.source, named.at));
+                self.add_connection(ConnectionEntry { name, provider, spot, ..entry }, key.at);
             }
         }
     }
@@ -90,7 +98,8 @@ impl Reader<'_, '_> {
     fn add_connection(&mut self, entry: ConnectionEntry, at: At) {
         if self.config.connections.iter().any(|known| known.name == entry.name) {
             let detail = format!("two connections are called `{}`", entry.name);
-            self.source.report(Problem::new(&problem::DUPLICATE_NAME, detail), at);
+            let found = Problem::new(&problem::DUPLICATE_NAME, detail);
+            self.source.report(found.hint("give one of them another name"), at);
         }
         self.config.connections.push(entry);
     }
@@ -103,7 +112,8 @@ impl Reader<'_, '_> {
             for (key, node) in names.all() {
                 let path = format!("{path}.{}", key.name);
                 if let Some(name) = self.source.text(node, &path) {
-                    credentials.insert(key.name.clone(), name.to_owned());
+                    let spot = Spot::of(self.source, key.at);
+                    credentials.insert(key.name.clone(), (name.to_owned(), spot));
                 }
             }
         }
@@ -120,6 +130,7 @@ impl Reader<'_, '_> {
         ConnectionEntry {
             name: String::new(),
             provider: String::new(),
+            spot: Spot::of(self.source, fields.at),
             base_url,
             credentials,
             config: config.unwrap_or_else(Json::null),
@@ -136,7 +147,9 @@ impl Reader<'_, '_> {
         fields.finish(self.source);
         if requests.is_none() || window_ms.is_none() {
             let detail = format!("`{path}` needs `maxRequests` and `windowMs`");
-            self.source.report(Problem::new(&problem::MISSING_KEY, detail), at);
+            let found = Problem::new(&problem::MISSING_KEY, detail);
+            let hint = "write for example `{ maxRequests: 100, windowMs: 1000 }`";
+            self.source.report(found.hint(hint), at);
         }
         Some((u32::try_from(requests?).ok()?, u64::try_from(window_ms?).ok()?))
     }

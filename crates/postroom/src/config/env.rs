@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use postroom_core::problem::Place;
 use postroom_core::{Problem, problem};
 
 /// Variables by name.
@@ -24,7 +25,8 @@ impl Environment {
         let mut variables = BTreeMap::new();
         if path.is_file() {
             let text = super::read(&path)?;
-            variables = parse(&path.display().to_string(), &text)?;
+            variables =
+                parse(&path.strip_prefix(".").unwrap_or(&path).display().to_string(), &text)?;
         }
         // A name or value that is not Unicode cannot be meant for us.
         let own = std::env::vars_os();
@@ -74,8 +76,11 @@ fn parse(file: &str, text: &str) -> Result<BTreeMap<String, String>, Vec<Problem
             }
             // The line may hold a secret, so it is not shown.
             _ => {
-                let detail = format!("{file}:{}: the line is not `NAME=value`", number + 1);
-                problems.push(Problem::new(&problem::BAD_VALUE, detail));
+                let line = u32::try_from(number + 1).unwrap_or(0);
+                let place = Place { file: file.to_owned(), line, column: 1, len: 1 };
+                let found = Problem::new(&problem::BAD_VALUE, "the line is not `NAME=value`");
+                let hint = "write one variable a line, and `#` before a remark";
+                problems.push(found.hint(hint).at(place));
             }
         }
     }

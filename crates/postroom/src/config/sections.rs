@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 
 use postroom_core::definition::{Defaults, Mode};
 use postroom_core::retry::Backoff;
-use postroom_core::yaml::{Fields, Node, Source, Value};
+use postroom_core::yaml::{At, Fields, Node, Source, Value};
 use postroom_core::{Json, Problem, problem};
 
-use super::Environment;
+use super::{Environment, Spot};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub(crate) struct SourceEntry {
     pub name: String,
     pub provider: String,
     pub path: String,
+    /// Where its provider is named.
+    pub spot: Spot,
 }
 
 /// An account at a provider.
@@ -80,8 +82,11 @@ pub(crate) struct SourceEntry {
 pub(crate) struct ConnectionEntry {
     pub name: String,
     pub provider: String,
+    /// Where its provider is named.
+    pub spot: Spot,
     pub base_url: Option<String>,
-    pub credentials: BTreeMap<String, String>,
+    /// By name: the variable, and where the name stands.
+    pub credentials: BTreeMap<String, (String, Spot)>,
     pub config: Json,
     /// Requests and the window in milliseconds.
     pub limit: Option<(u32, u64)>,
@@ -176,8 +181,18 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn text(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<String> {
+        self.placed(fields, name).map(|(text, _)| text)
+    }
+
+    /// Text with its variables put in, and where it stands.
+    pub(super) fn placed(
+        &mut self,
+        fields: &mut Fields<'_>,
+        name: &'static str,
+    ) -> Option<(String, At)> {
         let path = fields.path_of(name);
-        fields.take(name).and_then(|node| self.filled(node, &path))
+        let node = fields.take(name)?;
+        Some((self.filled(node, &path)?, node.at))
     }
 
     pub(super) fn int(
@@ -212,21 +227,20 @@ impl Reader<'_, '_> {
     fn redis(&mut self, node: &Node) {
         let path = "queue.connection";
         let Some(mut fields) = self.source.map(node, path) else { return };
-        let host = fields.take("host").and_then(|node| match self.source.text(node, path) {
+        let host = fields.take("host").and_then(|node| {
             // A variable that is not set means that Redis is not wanted here.
-            Some(text) => self.environment.fill(text).ok().filter(|host| !host.trim().is_empty()),
-            None => None,
+            let host = self.environment.fill(self.source.text(node, path)?).ok()?;
+            (!host.trim().is_empty()).then_some((host, node.at))
         });
         for name in ["port", "password", "username", "db", "tls"] {
             fields.take(name);
         }
-        let at = fields.at;
         fields.finish(self.source);
         match host {
             None => self.warnings.push(
                 "queue.connection: no Redis host is set, so the embedded store serves".to_owned(),
             ),
-            Some(host) => {
+            Some((host, at)) => {
                 let detail = format!(
                     "queue.connection.host is `{host}`, but this version has no Redis backend yet"
                 );
@@ -261,14 +275,14 @@ impl Reader<'_, '_> {
     fn backoff(&mut self, node: &Node) {
         let path = "queue.defaultJobOptions.backoff";
         let Some(mut fields) = self.source.map(node, path) else { return };
-        let at = fields.at;
-        let retry = match self.text(&mut fields, "type").as_deref() {
-            None | Some("exponential") => Some(Backoff::Exponential),
-            Some("fixed") => Some(Backoff::Fixed),
-            Some(other) => {
+        let kind = self.placed(&mut fields, "type");
+        let retry = match kind.as_ref().map(|(kind, at)| (kind.as_str(), *at)) {
+            None | Some(("exponential", _)) => Some(Backoff::Exponential),
+            Some(("fixed", _)) => Some(Backoff::Fixed),
+            Some((other, at)) => {
                 let detail = format!("`{path}.type` is `{other}`");
                 let found = Problem::new(&problem::BAD_VALUE, detail);
-                self.source.report(found.hint("`fixed` or `exponential`"), at);
+                self.source.report(found.hint("write `fixed` or `exponential`"), at);
                 None
             }
         };
@@ -294,22 +308,24 @@ impl Reader<'_, '_> {
 
     fn logging(&mut self, node: &Node) {
         let Some(mut fields) = self.source.map(node, "observability.logging") else { return };
-        let at = fields.at;
-        match self.text(&mut fields, "format").as_deref() {
+        let format = self.placed(&mut fields, "format");
+        match format.as_ref().map(|(format, at)| (format.as_str(), *at)) {
             None => {}
-            Some("json") => self.config.log_format = Some(LogFormat::Json),
-            Some("pretty") => self.config.log_format = Some(LogFormat::Pretty),
-            Some(other) => {
+            Some(("json", _)) => self.config.log_format = Some(LogFormat::Json),
+            Some(("pretty", _)) => self.config.log_format = Some(LogFormat::Pretty),
+            Some((other, at)) => {
                 let detail = format!("`observability.logging.format` is `{other}`");
-                let found = Problem::new(&problem::BAD_VALUE, detail).hint("`json` or `pretty`");
-                self.source.report(found, at);
+                let found = Problem::new(&problem::BAD_VALUE, detail);
+                self.source.report(found.hint("write `json` or `pretty`"), at);
             }
         }
-        if let Some(header) = self.text(&mut fields, "correlationIdHeader") {
+        if let Some((header, at)) = self.placed(&mut fields, "correlationIdHeader") {
             let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
             if header.is_empty() || !header.chars().all(fits) {
                 let detail = format!("`{header}` is not the name of a header");
-                self.source.report(Problem::new(&problem::BAD_VALUE, detail), at);
+                let found = Problem::new(&problem::BAD_VALUE, detail);
+                let hint = "write letters, digits and `-`, for example X-Correlation-ID";
+                self.source.report(found.hint(hint), at);
             }
             self.config.correlation_header = header.to_ascii_lowercase();
         }
@@ -319,8 +335,7 @@ impl Reader<'_, '_> {
     fn metrics(&mut self, node: &Node) {
         let path = "observability.metrics";
         let Some(mut fields) = self.source.map(node, path) else { return };
-        let at = fields.at;
-        if let Some(endpoint) = self.text(&mut fields, "endpoint") {
+        if let Some((endpoint, at)) = self.placed(&mut fields, "endpoint") {
             self.config.metrics = None;
             self.endpoint(&endpoint, at);
             self.config.metrics = Some(endpoint);
@@ -363,8 +378,7 @@ impl Reader<'_, '_> {
 
     fn server(&mut self, node: &Node) {
         let Some(mut fields) = self.source.map(node, "server") else { return };
-        let at = fields.at;
-        if let Some(text) = self.text(&mut fields, "listen") {
+        if let Some((text, at)) = self.placed(&mut fields, "listen") {
             match text.parse() {
                 Ok(address) => self.config.listen = Some(address),
                 Err(_) => {
