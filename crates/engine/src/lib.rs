@@ -3,6 +3,7 @@
 //! [`Engine`] is built from parts (a store, a clock, secrets, a transport) and a checked
 //! [`Project`]. It names no backend, no provider, no configuration file and no HTTP server.
 
+mod adopt;
 mod approval;
 pub mod clock;
 mod dispatch;
@@ -120,9 +121,7 @@ impl Engine {
     /// # Errors
     /// The store's, if it cannot write.
     pub async fn new(parts: Parts, project: Project) -> Result<Self, postroom_store::Error> {
-        for (stored, workflow) in &project.workflows {
-            parts.store.put_definition(workflow.name.clone(), stored.clone()).await?;
-        }
+        adopt::keep(&*parts.store, &project).await?;
         let waits = wake::Waits::load(&*parts.store).await?;
         let settings = parts.settings;
         let project = Arc::new(project);

@@ -68,6 +68,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Start everything: take events in, run workflows, serve the API
     Serve(Serve),
+    /// Serve, and take every change of the project's files over while it runs
+    Dev(Dev),
     /// Check configuration and workflows and report every problem
     Check(Check),
     /// Show what an event would do, request by request; nothing is sent
@@ -130,6 +132,18 @@ pub(crate) struct Serve {
     /// The least important log lines that are still written
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+}
+
+/// `dev`.
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// Address and port [default: what the configuration says, else 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Answer provider calls from recorded examples [default: `dev.sandbox` of the configuration]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    pub sandbox: Option<bool>,
 }
 
 /// `check`.
@@ -476,6 +490,8 @@ mod tests {
         for line in [
             "postroom serve --config a.yaml --listen 127.0.0.1:0 --data d --sandbox --log json",
             "postroom serve --log-level debug",
+            "postroom dev --listen 127.0.0.1:0 --sandbox",
+            "postroom dev --sandbox=false",
             "postroom check --json --config a.yaml",
             "postroom --json check",
             "postroom check --strict",

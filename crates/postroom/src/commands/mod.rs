@@ -4,6 +4,7 @@
 mod approvals;
 mod bulk;
 mod capture;
+mod dev;
 mod dlq;
 mod events;
 mod explain;
@@ -34,7 +35,7 @@ use crate::{check, home, serve};
 /// the server, and orders about many runs.
 pub(crate) async fn run(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let command = Box::pin(dispatch(cli, output));
-    if matches!(cli.command, Command::Serve(_) | Command::Dlq(_)) {
+    if matches!(cli.command, Command::Serve(_) | Command::Dev(_) | Command::Dlq(_)) {
         return command.await;
     }
     tokio::select! {
@@ -48,6 +49,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let options = home::Options { config: global.config.clone(), data: global.data.clone() };
     match &cli.command {
         Command::Serve(args) => serve::run(args, &options, output).await,
+        Command::Dev(args) => dev::run(args, &options, output).await,
         Command::Check(args) => check::run(args, &options, output),
         Command::Capture { id, out } => {
             capture::run(*id, out.as_deref(), global, &options, output).await
