@@ -137,7 +137,11 @@ impl Project {
         let path = self.folder.path().join(path);
         let parent = path.parent().expect("a path in the project has a folder");
         std::fs::create_dir_all(parent).expect("the folder of a project's file");
-        std::fs::write(&path, text).expect("a file of the project");
+        // Renamed into place, so that whoever looks sees all of it.
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        std::fs::write(&new, text).expect("a file of the project");
+        std::fs::rename(&new, &path).expect("a file of the project");
     }
 
     pub fn path(&self) -> &Path {

@@ -44,6 +44,10 @@ where
     ) -> fmt::Result {
         let mut said = Said { level: *event.metadata().level(), ..Said::default() };
         event.record(&mut said);
+        // One of several calls of a step; `runs show` lists them.
+        if said.message == "call done" {
+            return Ok(());
+        }
         let line = said.line(&Moment::now().of_day());
         if writer.has_ansi_escapes() {
             return writeln!(writer, "{line}");
@@ -118,7 +122,7 @@ impl Said {
         let start = run.len().saturating_sub(SHORT);
         let run = run.get(start..).unwrap_or(run);
         // Writing to a string cannot fail.
-        let _ = write!(line, "{}  {DIM}{run}{DIM:#}  {step:<12}  ", self.get("workflow"));
+        let _ = write!(line, "{:<20}  {DIM}{run}{DIM:#}  {step:<12}  ", self.get("workflow"));
     }
 
     fn came_to(&self, line: &mut String, outcome: &str) {
@@ -144,5 +148,54 @@ impl Said {
         for (name, value) in self.fields.iter().filter(|(name, _)| !left_out.contains(name)) {
             let _ = write!(line, " {DIM}{name}={DIM:#}{value}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(level: Level, message: &str, fields: &[(&'static str, &str)]) -> String {
+        let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let said = Said { level, message: message.to_owned(), fields };
+        anstream::adapter::strip_str(&said.line("12:00:00")).to_string()
+    }
+
+    #[test]
+    fn steps_and_runs_end_in_a_line_each() {
+        let run = ("run", "run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b");
+        let of_run = [run, ("workflow", "tell"), ("correlation_id", "c")];
+        let with = |more: &[(&'static str, &'static str)]| [&of_run[..], more].concat();
+        let ended = [("step", "post"), ("attempt", "1"), ("outcome", "done"), ("took_ms", "1200")];
+        let again = [
+            ("step", "post"),
+            ("attempt", "2"),
+            ("outcome", "refused"),
+            ("took_ms", "7"),
+            ("code", "no_channel"),
+            ("why", "there is none"),
+        ];
+        let dead = [("step", "post"), ("reason", "refused"), ("code", "no_channel")];
+        let lines = [
+            line(Level::INFO, "attempt ended", &with(&ended)),
+            line(Level::INFO, "attempt ended", &with(&again)),
+            line(Level::WARN, "the run is a dead letter: none", &with(&dead)),
+            line(Level::DEBUG, "run ended", &with(&[("state", "dead"), ("took_ms", "9")])),
+            line(Level::WARN, "the disk is slow", &[("folder", "data")]),
+        ];
+        let place = "12:00:00  tell                  2e3f4a5b";
+        let wanted = [
+            format!("{place}  post          done        1.20 s"),
+            format!(
+                "{place}  post          refused       7 ms  attempt 2  there is none [no_channel]"
+            ),
+            format!(
+                "{place}  post          warning: the run is a dead letter: none \
+                 reason=refused code=no_channel"
+            ),
+            format!("{place}                dead          9 ms"),
+            "12:00:00  warning: the disk is slow folder=data".to_owned(),
+        ];
+        assert_eq!(lines, wanted);
     }
 }
