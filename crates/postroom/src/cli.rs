@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Token(Token),
     /// Write a working project
     Init(Init),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(Schema),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -470,6 +472,29 @@ pub(crate) struct Init {
     pub force: bool,
 }
 
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Which; without it they are listed
+    pub kind: Option<FileKind>,
+    /// Write all of them into a folder [default: .postroom/schemas/ beside the configuration]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with = "kind")]
+    pub write: Option<Option<PathBuf>>,
+}
+
+/// A kind of file that people write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileKind {
+    /// Workflows.
+    Workflow,
+    /// The configuration.
+    Config,
+    /// Tests of workflows.
+    Test,
+    /// Manifests of adapters.
+    Adapter,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
@@ -503,6 +528,9 @@ mod tests {
             "postroom dlq redrive --workflow a --code b --version newest --note n",
             "postroom dlq discard --code b -y",
             "postroom init --force",
+            "postroom schema workflow",
+            "postroom schema --write",
+            "postroom schema --write schemas",
             "postroom explain",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -513,6 +541,7 @@ mod tests {
     fn lines_that_are_refused() {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
         for (line, why) in [
+            ("postroom schema test --write", ArgumentConflict),
             ("postroom send", MissingRequiredArgument),
             ("postroom send A --file b", ArgumentConflict),
             ("postroom send --file b --payload {}", ArgumentConflict),

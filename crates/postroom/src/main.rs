@@ -16,6 +16,7 @@ mod live;
 mod output;
 mod project;
 mod reach;
+mod schemas;
 mod serve;
 mod stage;
 

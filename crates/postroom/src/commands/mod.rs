@@ -8,9 +8,10 @@ mod dev;
 mod dlq;
 mod events;
 mod explain;
-mod init;
+pub(crate) mod init;
 mod plan;
 mod runs;
+mod schema;
 mod send;
 mod test;
 mod timeline;
@@ -65,6 +66,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Test(args) => test::run(args, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
+        Command::Schema(args) => schema::run(args, &options, output),
         Command::Completions { shell } => completions(*shell, output),
         Command::Version => version::run(output),
         Command::Explain { code } => explain::run(code.as_deref(), output),
