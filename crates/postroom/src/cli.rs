@@ -385,6 +385,26 @@ pub(crate) enum Events {
         /// The event
         id: EventId,
     },
+    /// Infer the schema of a type from its stored events
+    Schema(EventSchema),
+}
+
+/// `events schema`.
+#[derive(Debug, Args)]
+pub(crate) struct EventSchema {
+    /// The type, e.g. ORDER_PAID
+    #[arg(value_name = "TYPE")]
+    pub kind: String,
+    /// Look at so many events, the newest, 1 to 10000
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: u16,
+    /// Write it to schemas/<TYPE>.json, where `check` looks
+    #[arg(long)]
+    pub write: bool,
+    /// Overwrite the schema that is there
+    #[arg(long, requires = "write")]
+    pub force: bool,
 }
 
 /// Which dead letters: one, or all that a filter selects.
@@ -528,6 +548,7 @@ mod tests {
             "postroom dlq redrive --workflow a --code b --version newest --note n",
             "postroom dlq discard --code b -y",
             "postroom init --force",
+            "postroom events schema ORDER_PAID --limit 20 --write --force",
             "postroom schema workflow",
             "postroom schema --write",
             "postroom schema --write schemas",
@@ -541,6 +562,7 @@ mod tests {
     fn lines_that_are_refused() {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
         for (line, why) in [
+            ("postroom events schema A --force", MissingRequiredArgument),
             ("postroom schema test --write", ArgumentConflict),
             ("postroom send", MissingRequiredArgument),
             ("postroom send A --file b", ArgumentConflict),

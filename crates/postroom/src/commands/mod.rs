@@ -8,6 +8,7 @@ mod dev;
 mod dlq;
 mod events;
 mod explain;
+mod inferred;
 pub(crate) mod init;
 mod plan;
 mod runs;
@@ -61,7 +62,9 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Approvals(command) => {
             approvals::run(command, &Reach::find(global).await?, output).await
         }
-        Command::Events(command) => events::run(command, &Reach::find(global).await?, output).await,
+        Command::Events(command) => {
+            events::run(command, &Reach::find(global).await?, &options, output).await
+        }
         Command::Dlq(command) => dlq::run(command, global, output).await,
         Command::Test(args) => test::run(args, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
