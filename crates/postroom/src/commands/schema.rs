@@ -1,6 +1,6 @@
 //! `schema`: prints the JSON Schema of a kind of file, or writes all of them for an editor.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -17,11 +17,11 @@ pub(super) fn run(args: &Schema, options: &home::Options, output: &Output) -> Re
             Some(folder) => folder.clone(),
             None => in_project(options)?,
         };
-        return write(folder, output);
+        return write(&folder, output);
     }
     if let Some(kind) = args.kind {
-        let found = schemas::ALL.iter().filter(|schema| schema.kind == kind);
-        return found.map(|schema| output.print(schema.text)).collect();
+        let mut found = schemas::ALL.iter().filter(|schema| schema.kind == kind);
+        return found.try_for_each(|schema| output.print(schema.text));
     }
     if output.json {
         let row = |schema: &schemas::Schema| json!({"file": schema.file(), "about": schema.about});
@@ -42,9 +42,9 @@ fn in_project(options: &home::Options) -> Result<PathBuf, Failed> {
     Ok(config::folder_of(&path).join(schemas::FOLDER))
 }
 
-fn write(folder: PathBuf, output: &Output) -> Result<(), Failed> {
+fn write(folder: &Path, output: &Output) -> Result<(), Failed> {
     let why = || format!("cannot write the schemas into {}", folder.display());
-    let written = schemas::write(&folder).with_context(why)?;
+    let written = schemas::write(folder).with_context(why)?;
     let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     if output.json {
         return output.print(&json!({ "written": written }).to_string());
