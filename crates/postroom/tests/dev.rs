@@ -77,6 +77,12 @@ fn what_is_saved_runs_and_what_is_wrong_does_not() {
     project.write("workflows/talk.yaml", &saying("four"));
     told(&server, 2, "swapped in:");
     assert_eq!(said(&server), "four");
+
+    // The log tells of runs, not of tests that were played.
+    let ended = |line: &str| line.contains("succeeded");
+    server.log.wait_for_nth(5, "the last run's end", ended);
+    let lines = server.log.all();
+    assert_eq!(lines.iter().filter(|line| ended(line)).count(), 5, "{lines:#?}");
 }
 
 #[test]
