@@ -159,8 +159,16 @@ mod tests {
         let limits = Limits::new(&project(1));
         assert_eq!(limits.take("shop", run, (Spot::step(0), 0), 5_000), 5_000);
         limits.adopt(&project(1));
-        assert_eq!(limits.take("shop", run, (Spot::step(0), 1), 5_000), 6_000, "the call before still counts");
+        assert_eq!(
+            limits.take("shop", run, (Spot::step(0), 1), 5_000),
+            6_000,
+            "the call before still counts"
+        );
         limits.adopt(&project(2));
-        assert_eq!(limits.take("shop", run, (Spot::step(0), 1), 5_000), 5_000, "another limit begins anew");
+        assert_eq!(
+            limits.take("shop", run, (Spot::step(0), 1), 5_000),
+            5_000,
+            "another limit begins anew"
+        );
     }
 }

@@ -125,7 +125,7 @@ fn models() -> Vec<(String, String)> {
         }
     }
     // Whole files within pages.
-    for page in ["README.md", "docs/adapters.md", "docs/tests.md"] {
+    for page in ["README.md", "docs/adapters.md", "docs/tests.md", "docs/flow.md"] {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
         let blocks = text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let whole = |block: &&str| {
@@ -204,6 +204,13 @@ fn broken() -> Vec<(FileKind, String)> {
         (Workflow, step("uses: local/echo, with: [1]")),
         (Workflow, flow("steps: {id: a}")),
         (Workflow, flow("steps: [{id: return, emit: B}]")),
+        (Workflow, step("wait: soon")),
+        (Workflow, step("wait: {event: B, timeout: 3}")),
+        (Workflow, step("approve: {ask: a, default: perhaps}")),
+        (Workflow, step("call: b, await: never")),
+        (Workflow, step("emit: B, each: [1], concurrency: 0")),
+        (Workflow, "{workflow: w, on: me, steps: []}".to_owned()),
+        (Test, "{test: a, event: {type: A}, answers: {ask: {approved: maybe}}}".to_owned()),
         (Config, "{queue: {concurrency: many}}".to_owned()),
         (Config, "{server: {maxBodyBytes: 1}}".to_owned()),
         (Config, "{observability: {logging: {format: xml}}}".to_owned()),
@@ -226,6 +233,18 @@ fn broken() -> Vec<(FileKind, String)> {
         (Workflow, step("uses: local/echo, emit: B")),
         (Workflow, step("emit: B, retry: {attempts: 2}")),
         (Workflow, step("uses: local/echo, key: a")),
+        (Workflow, step("uses: local/echo, await: true")),
+        (Workflow, step("call: b, retry: {attempts: 2}")),
+        (Workflow, step("wait: 3d, with: {}")),
+        (Workflow, step("wait: 3d, each: [1]")),
+        (Workflow, step("wait: {event: B}")),
+        (Workflow, step("wait: {until: a, timeout: 3d}")),
+        (Workflow, step("wait: {}")),
+        (Workflow, step("approve: {timeout: 3d}")),
+        (Workflow, step("approve: a, timeout: 3d")),
+        (Workflow, step("emit: B, concurrency: 2")),
+        (Test, "{test: a, event: {type: A}, later: [{type: B}]}".to_owned()),
+        (Test, "{test: a, event: {type: A}, answers: {ask: {by: ann}}}".to_owned()),
         (Workflow, flow("steps: [], concurrency: {limit: 1}")),
         (Config, "{connections: {a: {baseUrl: b}}}".to_owned()),
         (Config, "{adapters: [{provider: stripe}]}".to_owned()),
@@ -378,8 +397,14 @@ fn every_mapping_has_the_keys_its_parser_asks_for() {
         let (root, specimen) = (schema(*kind), documents(text).remove(0));
         let mut asked = Keys::new();
         let mut visit = |pointer: &str, schemas: &[Placed<'_>]| {
+            // Of several alternatives the one that has the keys of the specimen.
+            let here = specimen.pointer(pointer).and_then(Value::as_object).unwrap();
+            let fits = |schema: &Value| {
+                let known = schema.get("properties").and_then(Value::as_object);
+                closed(schema) && here.keys().all(|key| known.is_some_and(|k| k.contains_key(key)))
+            };
             let own: Vec<&str> =
-                schemas.iter().filter(|(_, s)| closed(s)).map(|(at, _)| at.as_str()).collect();
+                schemas.iter().filter(|(_, s)| fits(s)).map(|(at, _)| at.as_str()).collect();
             match (asked_for(*kind, &specimen, pointer), own.as_slice()) {
                 (Some(keys), [at]) => asked.entry((*at).to_owned()).or_default().extend(keys),
                 (None, []) => {}

@@ -1,5 +1,5 @@
-//! Which tests a change is about: those that start a changed workflow, directly or by an event that
-//! another workflow emits, those that name it, and those whose own file changed.
+//! Which tests a change is about: those that start a changed workflow, directly or through another
+//! that emits its event or calls it, those that name it, and those whose own file changed.
 
 use std::collections::BTreeSet;
 
@@ -28,11 +28,12 @@ pub(super) fn concerns(
         if test.only.as_ref().is_some_and(|name| changed.contains(name)) {
             return true;
         }
-        let fits = |workflow: &&Workflow| {
-            let (kind, source) = (&test.event.arriving.kind, &test.event.arriving.source);
-            workflow.triggers.iter().any(|trigger| trigger.fits(kind, source))
-        };
-        leading.iter().any(fits)
+        let later = test.script.later.iter().map(|later| &later.event);
+        let mut events = later.chain([&test.event.arriving]);
+        events.any(|event| {
+            let mut triggers = leading.iter().flat_map(|workflow| &workflow.triggers);
+            triggers.any(|trigger| trigger.fits(&event.kind, &event.source))
+        })
     })
 }
 
@@ -56,10 +57,17 @@ fn leading_to<'p>(names: &BTreeSet<String>, project: &'p Project) -> Vec<&'p Wor
 
 /// Whether what a step does may start a workflow.
 fn starts(task: &Task, workflow: &Workflow) -> bool {
-    match task {
-        Task::Emit(emit) => workflow.triggers.iter().any(|trigger| trigger.takes(&emit.event)),
-        Task::Action(_) | Task::Return(_) => false,
-    }
+    let event = match task {
+        Task::Emit(emit) => &emit.event,
+        Task::Call(call) => &call.event,
+        Task::Action(_)
+        | Task::Wait(_)
+        | Task::Await(_)
+        | Task::Approve(_)
+        | Task::Return(_)
+        | Task::Wake => return false,
+    };
+    workflow.triggers.iter().any(|trigger| trigger.takes(event))
 }
 
 #[cfg(test)]
@@ -92,7 +100,8 @@ mod tests {
 
     fn named(before: &Project, now: &Project) -> Vec<String> {
         let text = "{test: paid, event: {type: PAID}}\n---\n{test: sent, event: {type: SENT}}\n---\n\
-                    {test: only c, event: {type: X}, workflow: c}\n";
+                    {test: only c, event: {type: X}, workflow: c}\n---\n\
+                    {test: later, event: {type: X}, later: [{after: 1d, type: GONE}]}\n";
         let tests = fixture::read(Path::new("t.yaml"), "t.yaml", text, now).ok().unwrap();
         let changed = changed(before, now);
         let about = tests.iter().filter(|test| concerns(test, &changed, [before, now]));
@@ -109,7 +118,10 @@ mod tests {
         let now = project(&[("a", "PAID", ECHO), ("b", "SENT", ECHO), ("c", "GONE", ECHO)]);
         assert_eq!(named(&before, &now), ["paid"]);
         let now = project(&[("a", "PAID", emit), ("b", "SENT", ECHO), ("c", "G*", OTHER)]);
-        assert_eq!(named(&before, &now), ["only c"]);
+        assert_eq!(named(&before, &now), ["only c", "later"]);
+        let call = "{id: e, call: b, with: {}}";
+        let of = |b| project(&[("a", "PAID", call), ("b", "call.b", b), ("c", "GONE", ECHO)]);
+        assert_eq!(named(&of(ECHO), &of(OTHER)), ["paid"], "`a` calls `b`");
         let now = project(&[("a", "PAID", emit), ("c", "GONE", ECHO)]);
         assert_eq!(named(&before, &now), ["paid", "sent"], "what is gone was about them");
     }
