@@ -7,6 +7,7 @@ pub mod duration;
 pub mod event;
 pub mod graph;
 pub mod id;
+pub mod infer;
 pub mod journal;
 pub mod json;
 pub mod lint;

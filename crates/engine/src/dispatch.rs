@@ -145,9 +145,19 @@ pub(crate) struct Definitions {
 
 impl Definitions {
     pub fn new(project: &Project, wake: &Arc<Workflow>, signals: &Signals) -> Self {
-        let of_project = project.workflows.iter().map(|(_, workflow)| workflow).chain([wake]);
-        let known = of_project.map(|w| (w.hash, Known::new(Arc::clone(w), signals)));
-        Self { known: RwLock::new(known.collect()) }
+        let known = [(wake.hash, Known::new(Arc::clone(wake), signals))];
+        let definitions = Self { known: RwLock::new(known.into()) };
+        definitions.add(project, signals);
+        definitions
+    }
+
+    /// Adds those of a project; what is known stays known.
+    pub fn add(&self, project: &Project, signals: &Signals) {
+        let mut known = self.known.write();
+        for (_, workflow) in &project.workflows {
+            let new = || Known::new(Arc::clone(workflow), signals);
+            known.entry(workflow.hash).or_insert_with(new);
+        }
     }
 
     /// The definition of a hash, if it is in memory.

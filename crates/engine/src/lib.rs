@@ -3,6 +3,7 @@
 //! [`Engine`] is built from parts (a store, a clock, secrets, a transport) and a checked
 //! [`Project`]. It names no backend, no provider, no configuration file and no HTTP server.
 
+mod adopt;
 mod approval;
 pub mod clock;
 mod dispatch;
@@ -29,7 +30,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use parking_lot::RwLock;
-use postroom_core::definition::Stored;
 use postroom_store::{Store, Wake};
 
 /// What the engine's own interface speaks of; whoever uses the engine needs no store.
@@ -125,11 +125,7 @@ impl Engine {
     /// # Errors
     /// The store's, if it cannot write.
     pub async fn new(parts: Parts, project: Project) -> Result<Self, postroom_store::Error> {
-        let first_seen_ms = Some(parts.clock.now_ms());
-        for (stored, workflow) in &project.workflows {
-            let stored = Stored { first_seen_ms, ..stored.clone() };
-            parts.store.put_definition(workflow.name.clone(), stored).await?;
-        }
+        adopt::keep(&*parts.store, &project, parts.clock.now_ms()).await?;
         let waits = wake::Waits::load(&*parts.store).await?;
         let settings = parts.settings;
         let project = Arc::new(project);

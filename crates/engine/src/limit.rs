@@ -4,15 +4,16 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use postroom_adapters::RateLimit;
 use postroom_core::RunId;
 use postroom_core::run::Spot;
 
-use crate::project::Project;
+use crate::project::{Connection, Project};
 
 /// The limits of every connection.
 pub(crate) struct Limits {
-    lines: BTreeMap<String, Mutex<Line>>,
+    lines: RwLock<BTreeMap<String, Mutex<Line>>>,
 }
 
 /// One connection's limits and who waits for them.
@@ -38,26 +39,28 @@ const PROMISE_KEPT_MS: i64 = 600_000;
 
 impl Limits {
     pub fn new(project: &Project) -> Self {
-        let line = |connection: &crate::Connection| Line {
-            windows: connection
-                .limits
-                .iter()
-                .map(|limit| Window {
-                    requests: limit.requests.max(1) as usize,
-                    window_ms: i64::try_from(limit.window_ms).unwrap_or(i64::MAX).max(1),
-                    last_ms: VecDeque::new(),
-                })
-                .collect(),
-            promised: HashMap::new(),
-        };
-        let lines = project.connections.iter();
-        Self { lines: lines.map(|(name, c)| (name.clone(), Mutex::new(line(c)))).collect() }
+        let limits = Self { lines: RwLock::default() };
+        limits.adopt(project);
+        limits
+    }
+
+    /// Goes on with the limits of a changed project. Those that stay as they were remember their
+    /// calls and promises; others begin anew.
+    pub fn adopt(&self, project: &Project) {
+        let mut lines = self.lines.write();
+        let mut before = std::mem::take(&mut *lines);
+        for (name, connection) in &project.connections {
+            let new = Line::of(connection);
+            let kept = before.remove(name).filter(|line| line.lock().same_bounds(&new));
+            lines.insert(name.clone(), kept.unwrap_or_else(|| Mutex::new(new)));
+        }
     }
 
     /// When a call of a step on a connection may go, in milliseconds since 1970. A time not
     /// after `now_ms` means now, and counts; a later one is a promise to be claimed then.
     pub fn take(&self, connection: &str, run: RunId, place: Place, now_ms: i64) -> i64 {
-        let Some(line) = self.lines.get(connection) else { return now_ms };
+        let lines = self.lines.read();
+        let Some(line) = lines.get(connection) else { return now_ms };
         let mut line = line.lock();
         if line.windows.is_empty() {
             return now_ms;
@@ -75,6 +78,24 @@ impl Limits {
             line.promised.insert((run, place), due_ms);
         }
         due_ms
+    }
+}
+
+impl Line {
+    fn of(connection: &Connection) -> Self {
+        let window = |limit: &RateLimit| Window {
+            requests: limit.requests.max(1) as usize,
+            window_ms: i64::try_from(limit.window_ms).unwrap_or(i64::MAX).max(1),
+            last_ms: VecDeque::new(),
+        };
+        Self { windows: connection.limits.iter().map(window).collect(), promised: HashMap::new() }
+    }
+
+    fn same_bounds(&self, other: &Self) -> bool {
+        let bounds = |line: &Self| -> Vec<(usize, i64)> {
+            line.windows.iter().map(|window| (window.requests, window.window_ms)).collect()
+        };
+        bounds(self) == bounds(other)
     }
 }
 
@@ -118,5 +139,37 @@ mod tests {
         }
         let last = times.last().unwrap() - times[0];
         assert!((9_000..=9_014).contains(&last), "1000 calls took {last} ms");
+    }
+    #[test]
+    fn a_limit_that_stays_remembers_its_calls() {
+        let project = |requests| {
+            let connection = Connection {
+                name: "shop".to_owned(),
+                adapter: "local".to_owned(),
+                base_url: None,
+                config: postroom_core::Json::null(),
+                credentials: BTreeMap::new(),
+                limits: vec![RateLimit { requests, window_ms: 1000 }],
+                mode: postroom_core::definition::Mode::Live,
+            };
+            let catalog = std::sync::Arc::new(postroom_adapters::Catalog::builtin().unwrap());
+            let connections = [("shop".to_owned(), std::sync::Arc::new(connection))];
+            Project::new(Vec::new(), catalog, connections.into()).unwrap()
+        };
+        let run: RunId = "run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b".parse().unwrap();
+        let limits = Limits::new(&project(1));
+        assert_eq!(limits.take("shop", run, (Spot::step(0), 0), 5_000), 5_000);
+        limits.adopt(&project(1));
+        assert_eq!(
+            limits.take("shop", run, (Spot::step(0), 1), 5_000),
+            6_000,
+            "the call before still counts"
+        );
+        limits.adopt(&project(2));
+        assert_eq!(
+            limits.take("shop", run, (Spot::step(0), 1), 5_000),
+            5_000,
+            "another limit begins anew"
+        );
     }
 }

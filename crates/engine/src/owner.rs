@@ -15,7 +15,7 @@ use postroom_core::run::{self, Effect, Input, Report, RunState, Spot, Word, adva
 use postroom_core::{Entry, Event, Json, Outcome, Run};
 use postroom_store::{Arrival, Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::dispatch::Known;
 use crate::step::{self, Attempt, Ended, Work};
@@ -396,6 +396,14 @@ impl Owner {
     fn report(&self) {
         if self.run.state.ended() {
             self.known.signals.finished(self.run.state).inc();
+            debug!(
+                run = %self.run.id,
+                workflow = self.run.workflow,
+                correlation_id = self.event.correlation,
+                state = self.run.state.name(),
+                took_ms = self.run.finished_ms.map(|at_ms| at_ms - self.run.created_ms),
+                "run ended"
+            );
         }
         if let (Some(failure), RunState::Dead) = (&self.run.failure, self.run.state) {
             self.inner.signals.died(&self.run);

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use postroom_adapters::{Adapter, Catalog, RateLimit};
 use postroom_core::definition::{Mode, Stored, Workflow};
+use postroom_core::typecheck::Contracts;
 use postroom_core::yaml::{Node, Source, Value};
 use postroom_core::{Problem, parse, problem, typecheck};
 use postroom_engine::secrets::Fixed;
 use postroom_engine::source::Takes;
 use postroom_engine::{Connection, Project, Source as Intake};
+use postroom_expr::Type;
 
 use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, Spot, read};
 use crate::contracts::Schemas;
@@ -108,12 +110,7 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let adapter =
         |(name, known): (&String, &Arc<Connection>)| (name.clone(), known.adapter.clone());
     contracts.connections = Some(connections.iter().map(adapter).collect());
-    let called = workflows.iter().filter(|defined| defined.workflow.callable());
-    let returned = called.map(|Defined { stored, workflow, root }| {
-        let ty = typecheck::returns(workflow, root, &stored.text, &contracts);
-        (workflow.name.clone(), ty)
-    });
-    contracts.calls = Some(returned.collect());
+    contracts.calls = Some(called(&workflows, &contracts));
     let mut report = typecheck::Report::default();
     for Defined { stored, workflow, root } in &workflows {
         report.add(typecheck::workflow(workflow, root, &stored.text, &contracts));
@@ -161,6 +158,16 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
         Assembled { project, sources, secrets, notes }
     });
     Examined { assembled, problems, untyped, lints, expressions }
+}
+
+/// What workflows that may be called come to, by name.
+fn called(workflows: &[Defined], contracts: &Contracts) -> BTreeMap<String, Type> {
+    let called = workflows.iter().filter(|defined| defined.workflow.callable());
+    let returned = called.map(|Defined { stored, workflow, root }| {
+        let ty = typecheck::returns(workflow, root, &stored.text, contracts);
+        (workflow.name.clone(), ty)
+    });
+    returned.collect()
 }
 
 /// Workflows of one name, in the words of the engine, which knows no lines.

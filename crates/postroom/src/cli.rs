@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postroom_core::{EventId, RunId};
 
+mod files;
 mod workflows;
 
+pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
 pub(crate) use workflows::Workflows;
 
 /// Postroom takes events in, writes each one down, and carries them through workflows to the
@@ -72,6 +74,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Start everything: take events in, run workflows, serve the API
     Serve(Serve),
+    /// Serve, and take every change of the project's files over while it runs
+    Dev(Dev),
     /// Check configuration and workflows and report every problem
     Check(Check),
     /// Show what an event would do, request by request; nothing is sent
@@ -108,6 +112,8 @@ pub(crate) enum Command {
     Token(Token),
     /// Write a working project
     Init(Init),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(Schema),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -377,6 +383,8 @@ pub(crate) enum Events {
         /// The event
         id: EventId,
     },
+    /// Infer the schema of a type from its stored events
+    Schema(EventSchema),
 }
 
 /// Which dead letters: one, or all that a filter selects.
@@ -485,6 +493,8 @@ mod tests {
         for line in [
             "postroom serve --config a.yaml --listen 127.0.0.1:0 --data d --sandbox --log json",
             "postroom serve --log-level debug",
+            "postroom dev --listen 127.0.0.1:0 --sandbox",
+            "postroom dev --sandbox=false",
             "postroom check --json --config a.yaml",
             "postroom --json check",
             "postroom check --strict",
@@ -496,6 +506,10 @@ mod tests {
             "postroom dlq redrive --workflow a --code b --version newest --note n",
             "postroom dlq discard --code b -y",
             "postroom init --force",
+            "postroom events schema ORDER_PAID --limit 20 --write --force",
+            "postroom schema workflow",
+            "postroom schema --write",
+            "postroom schema --write schemas",
             "postroom explain",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -506,6 +520,8 @@ mod tests {
     fn lines_that_are_refused() {
         use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
         for (line, why) in [
+            ("postroom events schema A --force", MissingRequiredArgument),
+            ("postroom schema test --write", ArgumentConflict),
             ("postroom send", MissingRequiredArgument),
             ("postroom send A --file b", ArgumentConflict),
             ("postroom send --file b --payload {}", ArgumentConflict),

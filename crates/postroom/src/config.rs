@@ -21,6 +21,8 @@ const NAMES: &[&str] = &["postroom.yaml", "automation.config.yaml"];
 pub(crate) struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// The file it was read from.
+    pub path: PathBuf,
     /// The folder it lies in; every relative path starts there.
     pub folder: PathBuf,
     /// Variables of the process and of `.env`.
@@ -56,13 +58,9 @@ impl Spot {
 /// # Errors
 /// Every problem in it.
 pub(crate) fn load(file: Option<&Path>) -> Result<Loaded, Vec<Problem>> {
-    let path = match file {
-        Some(path) => path.to_path_buf(),
-        None => find()?,
-    };
+    let path = path(file)?;
     let text = read(&path)?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let folder = folder_of(&path);
     let environment = Environment::read(&folder)?;
     let name = path.display().to_string();
     let mut source = Source::new(&name, &text);
@@ -71,10 +69,24 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Loaded, Vec<Problem>> {
         source.parse().map(|root| sections::read(&mut source, &root, &environment, &mut warnings));
     match config {
         Some(config) if source.problems.is_empty() => {
-            Ok(Loaded { config, folder, environment, warnings })
+            Ok(Loaded { config, path, folder, environment, warnings })
         }
         _ => Err(source.problems),
     }
+}
+
+/// The configuration that is meant: the one named, else the one that lies here.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn path(file: Option<&Path>) -> Result<PathBuf, Vec<Problem>> {
+    file.map_or_else(find, |file| Ok(file.to_path_buf()))
+}
+
+/// The folder a configuration lies in.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 fn find() -> Result<PathBuf, Vec<Problem>> {

@@ -13,9 +13,11 @@ mod fixture;
 mod home;
 mod junit;
 mod lints;
+mod live;
 mod output;
 mod project;
 mod reach;
+mod schemas;
 mod serve;
 mod stage;
 
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &cli::Cli, output: &Output) -> Result<(), Failed> {
-    let serving = matches!(cli.command, cli::Command::Serve(_));
+    let serving = matches!(cli.command, cli::Command::Serve(_) | cli::Command::Dev(_));
     let mut builder = match serving {
         true => tokio::runtime::Builder::new_multi_thread(),
         false => tokio::runtime::Builder::new_current_thread(),

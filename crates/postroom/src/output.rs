@@ -101,6 +101,11 @@ impl Output {
         self.say(problem(lint, &format!("{WARNING}warning:{WARNING:#}")).trim_end());
     }
 
+    /// Whether standard output shows colours.
+    pub fn coloured(&self) -> bool {
+        self.out != ColorChoice::Never
+    }
+
     /// Whether a person can be asked something.
     pub fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
@@ -181,14 +186,30 @@ pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
 
 /// A cell with the state of a run, an outcome of a step: coloured by what it means.
 pub(crate) fn state(name: &str) -> Cell {
-    let color = match name {
-        "succeeded" | "done" | "called" => Color::Green,
-        "dead" | "failed" | "unknown" => Color::Red,
-        "sleeping" | "retry" | "intent" | "planned" => Color::Yellow,
-        "queued" | "running" | "redriven" => Color::Cyan,
+    let color = match meaning(name) {
+        AnsiColor::Green => Color::Green,
+        AnsiColor::Red => Color::Red,
+        AnsiColor::Yellow => Color::Yellow,
+        AnsiColor::Cyan => Color::Cyan,
         _ => Color::DarkGrey,
     };
     cell(name).fg(color)
+}
+
+/// How a state or an outcome is shown outside tables.
+pub(crate) fn outcome_colour(name: &str) -> Style {
+    meaning(name).on_default()
+}
+
+/// The colour of a state of a run or an outcome of a step.
+fn meaning(name: &str) -> AnsiColor {
+    match name {
+        "succeeded" | "done" | "called" => AnsiColor::Green,
+        "dead" | "failed" | "unknown" | "refused" => AnsiColor::Red,
+        "sleeping" | "retry" | "intent" | "wait" | "planned" => AnsiColor::Yellow,
+        "queued" | "running" | "redriven" => AnsiColor::Cyan,
+        _ => AnsiColor::BrightBlack,
+    }
 }
 
 /// A heading within a longer text.

@@ -18,12 +18,17 @@ use crate::assemble::{Assembled, assemble};
 use crate::config::{self, Config, Loaded};
 use crate::exit::Failed;
 use crate::home::{self, Home};
+use crate::live::Live;
 use crate::stage;
 
 /// A project with its engine, not started.
 pub(crate) struct Opened {
     /// The engine.
     pub engine: Engine,
+    /// The credentials it knows.
+    pub secrets: Arc<Live>,
+    /// Whether provider calls are answered from recorded examples.
+    pub sandbox: bool,
     /// Where events come in.
     pub sources: Vec<Arc<Source>>,
     /// What has to be said, one sentence each.
@@ -99,16 +104,17 @@ async fn build(
     let clock = Arc::new(SystemClock);
     let refused = |error| store_failed(&home, error);
     let store = Sqlite::open(&home.0, Arc::clone(&bell) as _, clock.now_ms()).map_err(refused)?;
+    let secrets = Arc::new(Live::new(secrets));
     let parts = Parts {
         store: Arc::new(store),
         bell,
         clock,
-        secrets: Arc::new(secrets),
+        secrets: Arc::clone(&secrets) as _,
         transport: Arc::new(Http::default()),
         settings: settings(&config, sandbox),
     };
     let engine = Engine::new(parts, project).await.map_err(refused)?;
-    Ok(Opened { engine, sources, notes, home, config })
+    Ok(Opened { engine, secrets, sandbox, sources, notes, home, config })
 }
 
 fn settings(config: &Config, sandbox: bool) -> Settings {

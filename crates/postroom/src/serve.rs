@@ -33,42 +33,65 @@ pub(crate) async fn run(
 ) -> Result<(), Failed> {
     let opened = open(options, args.sandbox).await?;
     logging(args, opened.config.log_format);
-    let (admin, new_token) = opened.home.admin_token()?;
-    let default = SocketAddr::from(([127, 0, 0, 1], 3000));
-    let address = args.listen.or(opened.config.listen).unwrap_or(default);
-    let listening = Listening::bind(address)
-        .await
-        .with_context(|| format!("cannot listen at {address}; choose another with --listen"))?;
-    let url = format!("http://{}", reachable(listening.address));
-    let file = ServerFile { url: url.clone(), token: home::random_token()? };
-    file.write(&opened.home.0).context("cannot write server.json into the data folder")?;
-    let (router, bounds) = opened.routes(vec![admin, AdminToken::of(&file.token)]);
-    for note in &opened.notes {
-        warn!("{note}");
-    }
-    opened.engine.start();
-    banner(&opened, args, options, &url, new_token.as_deref());
-    info!(url, sandbox = args.sandbox, queue = opened.config.queue, "ready");
-    let stop = CancellationToken::new();
-    let server = tokio::spawn(postroom_server::serve(
-        listening,
-        router,
-        bounds.max_connections,
-        stop.clone(),
-        GRACE,
-    ));
-    let told = stop_signal().await.context("cannot wait for signals")?;
-    info!(signal = told, "stopping: no new requests, runs under way may end");
-    stop.cancel();
-    let left = opened.engine.stop(GRACE).await;
-    // A server task that panicked has said so.
-    let _ = server.await;
-    ServerFile::remove(&opened.home.0);
-    match left {
-        0 => info!("stopped"),
-        left => warn!(left, "stopped; tasks were left and their runs go on at the next start"),
-    }
+    let stop = stop_signal()?;
+    let serving = Serving::start(opened, args.listen, options).await?;
+    serving.stop(stop.await).await;
     Ok(())
+}
+
+/// An opened project at work, with a server in front of it.
+pub(crate) struct Serving {
+    /// The project.
+    pub opened: Opened,
+    server: tokio::task::JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Serving {
+    /// Starts engine and server, and tells whoever started it where everything is.
+    ///
+    /// # Errors
+    /// The address cannot be had, or the data folder cannot be written.
+    pub async fn start(
+        opened: Opened,
+        listen: Option<SocketAddr>,
+        options: &home::Options,
+    ) -> Result<Self, Failed> {
+        let (admin, new_token) = opened.home.admin_token()?;
+        let default = SocketAddr::from(([127, 0, 0, 1], 3000));
+        let address = listen.or(opened.config.listen).unwrap_or(default);
+        let listening = Listening::bind(address)
+            .await
+            .with_context(|| format!("cannot listen at {address}; choose another with --listen"))?;
+        let url = format!("http://{}", reachable(listening.address));
+        let file = ServerFile { url: url.clone(), token: home::random_token()? };
+        file.write(&opened.home.0).context("cannot write server.json into the data folder")?;
+        let (router, bounds) = opened.routes(vec![admin, AdminToken::of(&file.token)]);
+        for note in &opened.notes {
+            warn!("{note}");
+        }
+        opened.engine.start();
+        banner(&opened, options, &url, new_token.as_deref());
+        info!(url, sandbox = opened.sandbox, queue = opened.config.queue, "ready");
+        let stop = CancellationToken::new();
+        let serve =
+            postroom_server::serve(listening, router, bounds.max_connections, stop.clone(), GRACE);
+        Ok(Self { opened, server: tokio::spawn(serve), stop })
+    }
+
+    /// Ends in order: no new requests, then the work under way.
+    pub async fn stop(self, told: &str) {
+        info!(signal = told, "stopping: no new requests, runs under way may end");
+        self.stop.cancel();
+        let left = self.opened.engine.stop(GRACE).await;
+        // A server task that panicked has said so.
+        let _ = self.server.await;
+        ServerFile::remove(&self.opened.home.0);
+        match left {
+            0 => info!("stopped"),
+            left => warn!(left, "stopped; tasks were left and their runs go on at the next start"),
+        }
+    }
 }
 
 /// An address a client on this machine can use.
@@ -79,24 +102,26 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn stop_signal() -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// Listens for the signals to stop, from now on. What comes back waits for the first, and says
+/// which it was.
+///
+/// # Errors
+/// The system does not tell of signals.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = &'static str>, Failed> {
+    let listen = |kind| signal(kind).context("cannot wait for signals");
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     })
 }
 
 /// What a person who started it by hand wants to know. Goes to standard error, logs to standard
 /// output.
-fn banner(
-    opened: &Opened,
-    args: &cli::Serve,
-    options: &home::Options,
-    url: &str,
-    new_token: Option<&str>,
-) {
+fn banner(opened: &Opened, options: &home::Options, url: &str, new_token: Option<&str>) {
     let config = &opened.config;
     let mut text = format!("Postroom {}\n\n", env!("CARGO_PKG_VERSION"));
     text.push_str(&format!("  overview   {url}/\n  events     {url}/api/webhooks/ingest\n"));
@@ -105,7 +130,7 @@ fn banner(
         text.push_str(&format!("  metrics    {url}{path}\n"));
     }
     text.push_str(&format!("  data       {}\n", opened.home.0.display()));
-    if args.sandbox {
+    if opened.sandbox {
         text.push_str("\n  sandbox: provider calls are answered from recorded examples\n");
     }
     if let Some(token) = new_token {

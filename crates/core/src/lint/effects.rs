@@ -41,8 +41,9 @@ impl Linter<'_> {
         let uses = act.uses.to_string();
         let detail = format!("step `{}` is destructive and nothing guards it: `{uses}`", step.id);
         let hint = format!(
-            "let it need an `approve` step, give the workflow `mode: dry`, or add a test whose `expect.requests` names it \
-             (`step: {}`), so that its request is known before it is sent",
+            "let it need an `approve` step, give the workflow `mode: dry`, or add a test whose \
+             `expect.requests` names it (`step: {}`), so that its request is known before it is \
+             sent",
             step.id
         );
         self.at_uses(

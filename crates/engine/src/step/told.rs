@@ -6,7 +6,7 @@ use postroom_adapters::HttpResponse;
 use postroom_core::journal::Excerpt;
 use postroom_core::run::Report;
 use postroom_core::{Failure, Outcome};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::Attempt;
 use crate::secrets::redact;
@@ -66,6 +66,10 @@ impl Attempt {
                 message = failure.map(|failure| failure.message.as_str()),
                 "attempt ended"
             );
+        } else {
+            let (outcome, took_ms) = (outcome_name(outcome), report.took_ms);
+            debug!(run = %self.run.id, workflow = self.run.workflow, step = self.label(), outcome,
+                took_ms, "attempt ended");
         }
     }
 }

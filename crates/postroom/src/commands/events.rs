@@ -1,17 +1,23 @@
-//! `events`: list, show, replay.
+//! `events`: list, show, replay; `schema` is next door.
 
 use postroom_core::{Event, Run};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{List, field, more, read, read_row, runs};
+use super::{List, field, inferred, more, read, read_row, runs};
 use crate::cli::Events;
 use crate::exit::Failed;
+use crate::home;
 use crate::output::{self, Output, cell, plain};
 use crate::reach::{Ask, Reach};
 
 /// Carries out `events ...`.
-pub(super) async fn run(command: &Events, reach: &Reach, output: &Output) -> Result<(), Failed> {
+pub(super) async fn run(
+    command: &Events,
+    reach: &Reach,
+    options: &home::Options,
+    output: &Output,
+) -> Result<(), Failed> {
     match command {
         Events::List { kind, source, correlation, unrouted, page } => {
             let ask = runs::paged(Ask::get(&["events"]), page)
@@ -28,6 +34,7 @@ pub(super) async fn run(command: &Events, reach: &Reach, output: &Output) -> Res
             let answer = reach.ask(Ask::get(&["events", &id.to_string()])).await?;
             output.answer(&answer, || show(&answer, output))
         }
+        Events::Schema(args) => inferred::run(args, reach, options, output).await,
         Events::Replay { id } => {
             let ask = Ask::post(&["events", &id.to_string(), "replay"], Vec::new());
             let answer = reach.ask(ask).await?;

@@ -10,9 +10,10 @@ use serde_json::json;
 use crate::cli::Init;
 use crate::exit::{Failed, Said};
 use crate::output::{self, Output, plain};
+use crate::schemas;
 
-/// A file of the project, and its text.
-pub(crate) const FILES: &[(&str, &str)] = &[
+/// A file of the project, and its text; its schemas come beside them.
+const FILES: &[(&str, &str)] = &[
     ("postroom.yaml", include_str!("../../templates/postroom.yaml")),
     ("workflows/order-paid.yaml", include_str!("../../templates/order-paid.yaml")),
     ("tests/order-paid.yaml", include_str!("../../templates/order-paid.test.yaml")),
@@ -22,10 +23,16 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("README.md", include_str!("../../templates/README.md")),
 ];
 
+/// Every file of the project, and its text.
+pub(crate) fn files() -> Vec<(&'static str, &'static str)> {
+    let schemas = schemas::ALL.iter().map(|schema| (schema.path, schema.text));
+    FILES.iter().copied().chain(schemas).collect()
+}
+
 /// Writes the project.
 pub(super) fn run(args: &Init, output: &Output) -> Result<(), Failed> {
     write(&args.dir, args.force)?;
-    let written: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+    let written: Vec<&str> = files().iter().map(|(name, _)| *name).collect();
     if output.json {
         let folder = args.dir.display().to_string();
         return output.print(&json!({ "folder": folder, "written": written }).to_string());
@@ -45,14 +52,15 @@ pub(super) fn run(args: &Init, output: &Output) -> Result<(), Failed> {
 /// All files or, if one is there already and nobody said `--force`, none.
 pub(crate) fn write(dir: &Path, force: bool) -> Result<(), Failed> {
     let there = |name: &str| fs::symlink_metadata(dir.join(name)).is_ok();
-    let taken: Vec<&str> = FILES.iter().map(|(name, _)| *name).filter(|name| there(name)).collect();
+    let files = files();
+    let taken: Vec<&str> = files.iter().map(|(name, _)| *name).filter(|name| there(name)).collect();
     if !force && !taken.is_empty() {
         return Err(Failed::Conflict(Said {
             detail: format!("{} already has {}", dir.display(), taken.join(", ")),
             hint: Some("name another folder, or overwrite them with --force".to_owned()),
         }));
     }
-    for (name, text) in FILES {
+    for (name, text) in files {
         let path = dir.join(name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
@@ -84,8 +92,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("new/project");
         write(&project, false).unwrap();
-        for (name, text) in FILES {
-            assert_eq!(fs::read_to_string(project.join(name)).unwrap(), *text, "{name}");
+        for (name, text) in files() {
+            assert_eq!(fs::read_to_string(project.join(name)).unwrap(), text, "{name}");
         }
         fs::write(project.join("postroom.yaml"), "mine").unwrap();
         fs::remove_file(project.join("README.md")).unwrap();

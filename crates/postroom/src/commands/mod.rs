@@ -5,13 +5,16 @@ mod approvals;
 mod ask;
 mod bulk;
 mod capture;
+mod dev;
 mod dlq;
 mod events;
 mod explain;
-mod init;
+mod inferred;
+pub(crate) mod init;
 mod lineage;
 mod plan;
 mod runs;
+mod schema;
 mod send;
 mod test;
 mod timeline;
@@ -38,7 +41,7 @@ use crate::{check, home, serve};
 /// the server, and orders about many runs.
 pub(crate) async fn run(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let command = Box::pin(dispatch(cli, output));
-    if matches!(cli.command, Command::Serve(_) | Command::Dlq(_)) {
+    if matches!(cli.command, Command::Serve(_) | Command::Dev(_) | Command::Dlq(_)) {
         return command.await;
     }
     tokio::select! {
@@ -52,6 +55,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let options = home::Options { config: global.config.clone(), data: global.data.clone() };
     match &cli.command {
         Command::Serve(args) => serve::run(args, &options, output).await,
+        Command::Dev(args) => dev::run(args, &options, output).await,
         Command::Check(args) => check::run(args, &options, output),
         Command::Capture { id, out } => {
             capture::run(*id, out.as_deref(), global, &options, output).await
@@ -62,12 +66,15 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Approvals(command) => {
             approvals::run(command, &Reach::find(global).await?, output).await
         }
-        Command::Events(command) => events::run(command, &Reach::find(global).await?, output).await,
+        Command::Events(command) => {
+            events::run(command, &Reach::find(global).await?, &options, output).await
+        }
         Command::Dlq(command) => dlq::run(command, global, output).await,
         Command::Workflows(command) => workflows::run(command, global, output).await,
         Command::Test(args) => test::run(args, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
+        Command::Schema(args) => schema::run(args, &options, output),
         Command::Completions { shell } => completions(*shell, output),
         Command::Version => version::run(output),
         Command::Explain { code } => explain::run(code.as_deref(), output),

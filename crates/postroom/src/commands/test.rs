@@ -28,9 +28,9 @@ use crate::{config, home, junit, stage};
 const AROUND: usize = 3;
 
 /// What became of a test.
-struct Ran {
+pub(super) struct Ran {
     /// What differs, if something does; the first line says what.
-    failure: Option<String>,
+    pub failure: Option<String>,
     /// What came, in the words of the expectation, where the test could be played.
     came: Option<Tree>,
     took_us: u128,
@@ -42,8 +42,7 @@ pub(super) fn run(args: &Test, options: &home::Options, output: &Output) -> Resu
     let loaded = config::load(options.config.as_deref())?;
     let project = assemble(&loaded)?.project;
     let folder = loaded.folder.join(&loaded.config.tests);
-    let files = files(&args.paths, &folder)?;
-    let mut fixtures = read(&files, &loaded.folder, &project)?;
+    let mut fixtures = read(&args.paths, &folder, &loaded.folder, &project)?;
     if let Some(part) = &args.only {
         fixtures.retain(|test| test.name.contains(part) || test.file.contains(part));
     }
@@ -81,10 +80,16 @@ fn files(paths: &[PathBuf], folder: &Path) -> Result<Vec<PathBuf>, Failed> {
     if problems.is_empty() { Ok(files) } else { Err(Failed::Problems(problems)) }
 }
 
-fn read(files: &[PathBuf], root: &Path, project: &Project) -> Result<Vec<Fixture>, Failed> {
+/// The tests of the paths, or of the whole folder if there are none.
+pub(super) fn read(
+    paths: &[PathBuf],
+    folder: &Path,
+    root: &Path,
+    project: &Project,
+) -> Result<Vec<Fixture>, Failed> {
     let mut fixtures = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
-    for path in files {
+    for path in &files(paths, folder)? {
         let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
         match config::read(path).and_then(|text| fixture::read(path, &name, &text, project)) {
             Ok(found) => fixtures.extend(found),
@@ -95,7 +100,7 @@ fn read(files: &[PathBuf], root: &Path, project: &Project) -> Result<Vec<Fixture
 }
 
 /// Plays all tests, on as many threads as there are cores.
-fn all(fixtures: &[Fixture], project: &Project) -> Vec<Ran> {
+pub(super) fn all(fixtures: &[Fixture], project: &Project) -> Vec<Ran> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicUsize::new(0);
     let ran: Mutex<Vec<(usize, Ran)>> = Mutex::new(Vec::new());
@@ -249,15 +254,21 @@ fn report(
             continue;
         };
         let word = if updated > 0 && ran.came.is_some() { "new " } else { "FAIL" };
-        let place = format!("{}:{}", fixture.file, fixture.line);
-        let name = plain(&fixture.name);
-        text.push_str(&format!("{} {name} ({})\n", output::bad(word), plain(&place)));
-        for line in failure.lines() {
-            text.push_str(&format!("     {}\n", output::changed(line)));
-        }
+        text.push_str(&failed_lines(word, fixture, failure));
     }
     let passed = ran.len() - failed - updated;
     let kept = if updated > 0 { format!(", {updated} written down anew") } else { String::new() };
     text.push_str(&format!("{passed} passed, {failed} failed{kept}, in {took_ms} ms\n"));
     output.print(&text)
+}
+
+/// A test that came otherwise, and what differs.
+pub(super) fn failed_lines(word: &str, fixture: &Fixture, failure: &str) -> String {
+    let place = format!("{}:{}", fixture.file, fixture.line);
+    let name = plain(&fixture.name);
+    let mut text = format!("{} {name} ({})\n", output::bad(word), plain(&place));
+    for line in failure.lines() {
+        text.push_str(&format!("     {}\n", output::changed(line)));
+    }
+    text
 }

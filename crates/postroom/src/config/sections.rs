@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub adapters: String,
     /// The folder of tests, relative to the configuration.
     pub tests: String,
+    /// Whether `dev` answers provider calls from recorded examples.
+    pub dev_sandbox: bool,
     /// Names of fields that hold personal data; what is captured holds placeholders instead.
     pub personal: Vec<String>,
     /// Provider endpoints to mount.
@@ -125,6 +127,7 @@ pub(crate) fn read(
         workflows: "workflows".to_owned(),
         adapters: "adapters".to_owned(),
         tests: "tests".to_owned(),
+        dev_sandbox: false,
         personal: Vec::new(),
         sources: Vec::new(),
         builtin: Vec::new(),
@@ -145,7 +148,7 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, Section<Self>); 9] = [
+        let sections: [(&str, Section<Self>); 10] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
             ("connections", Self::connections),
@@ -155,6 +158,7 @@ impl Reader<'_, '_> {
             ("store", Self::store),
             ("folders", Self::folders),
             ("privacy", Self::privacy),
+            ("dev", Self::dev),
         ];
         for (name, read) in sections {
             if let Some(node) = fields.take(name) {
@@ -411,6 +415,14 @@ impl Reader<'_, '_> {
             let name = self.source.text(node, path).map(str::to_owned);
             self.config.personal.extend(name);
         }
+        fields.finish(self.source);
+    }
+
+    fn dev(&mut self, node: &Node) {
+        let Some(mut fields) = self.source.map(node, "dev") else { return };
+        let sandbox = fields.take("sandbox");
+        let sandbox = sandbox.and_then(|node| self.source.bool(node, "dev.sandbox"));
+        self.config.dev_sandbox = sandbox.unwrap_or(false);
         fields.finish(self.source);
     }
 

@@ -26,6 +26,12 @@ impl Moment {
         self.now_ms
     }
 
+    /// The time of day.
+    pub fn of_day(&self) -> String {
+        let now = Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
+        now.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
+    }
+
     /// How far away a time is: `3 min ago`, `in 20 s`.
     pub fn ago(&self, at_ms: i64) -> String {
         let away = self.now_ms.abs_diff(at_ms);
@@ -107,6 +113,7 @@ pub(crate) mod tests {
         }
         assert_eq!(noon.both(NOON_MS - 61_001), "2026-11-03 11:58:58.999 +00:00 (1 min ago)");
         assert_eq!(noon.exact(i64::MAX), "9223372036854775807 ms since 1970");
+        assert_eq!(noon.of_day(), "12:00:00");
     }
 
     #[test]

@@ -60,17 +60,25 @@ impl Lines {
 
     /// The first line that fits, when it has come; `None` if the stream ended without one.
     pub fn wait_for(&self, what: &str, fits: impl Fn(&str) -> bool) -> Option<String> {
+        self.wait_for_nth(1, what, fits)
+    }
+
+    /// The line that is the `nth` to fit, counted from 1.
+    pub fn wait_for_nth(
+        &self,
+        nth: usize,
+        what: &str,
+        fits: impl Fn(&str) -> bool,
+    ) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut gathered = self.0.0.lock();
-        let mut seen = 0;
         loop {
-            if let Some(line) = gathered.lines[seen..].iter().find(|line| fits(line)) {
+            if let Some(line) = gathered.lines.iter().filter(|line| fits(line)).nth(nth - 1) {
                 return Some(line.clone());
             }
             if gathered.closed {
                 return None;
             }
-            seen = gathered.lines.len();
             let timed_out = self.0.1.wait_until(&mut gathered, deadline).timed_out();
             assert!(!timed_out, "{what} did not come; so far:\n{}", gathered.lines.join("\n"));
         }

@@ -138,7 +138,11 @@ impl Project {
         let path = self.folder.path().join(path);
         let parent = path.parent().expect("a path in the project has a folder");
         std::fs::create_dir_all(parent).expect("the folder of a project's file");
-        std::fs::write(&path, text).expect("a file of the project");
+        // Renamed into place, so that whoever looks sees all of it.
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        std::fs::write(&new, text).expect("a file of the project");
+        std::fs::rename(&new, &path).expect("a file of the project");
     }
 
     pub fn path(&self) -> &Path {
@@ -159,7 +163,7 @@ impl Project {
         self.folder.path().join("data")
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, name: &str) -> Command {
         let binary = env!("CARGO_BIN_EXE_postroom");
         let mut command = match self.file_blocks {
             None => Command::new(binary),
@@ -171,7 +175,7 @@ impl Project {
                 shell
             }
         };
-        command.arg("serve").arg("--config").arg(&self.config);
+        command.arg(name).arg("--config").arg(&self.config);
         command.arg("--data").arg(self.data()).args(["--listen", "127.0.0.1:0"]);
         if self.sandbox {
             command.arg("--sandbox");
@@ -224,8 +228,21 @@ impl Project {
     /// Starts the server and waits until it is ready.
     #[track_caller]
     pub fn start(&self) -> Server {
-        let child = self.command().spawn().expect("the binary starts");
+        let child = self.command("serve").spawn().expect("the binary starts");
         Server::ready(child, &self.data())
+    }
+
+    /// Starts `dev` and waits until it is ready.
+    #[track_caller]
+    pub fn dev(&self) -> Server {
+        self.dev_after(|_| ())
+    }
+
+    /// The same, once something was done that it waits for; what it tells meanwhile is handed on.
+    #[track_caller]
+    pub fn dev_after(&self, act: impl FnOnce(&Lines)) -> Server {
+        let child = self.command("dev").spawn().expect("the binary starts");
+        Server::ready_after(child, &self.data(), act)
     }
 
     /// The same, with the project in the same hands as the server.
@@ -238,7 +255,7 @@ impl Project {
     /// Starts the server, which must end by itself without being ready.
     #[track_caller]
     pub fn refused(&self) -> Refused {
-        let mut child = self.command().spawn().expect("the binary starts");
+        let mut child = self.command("serve").spawn().expect("the binary starts");
         let stdout = Lines::gather(child.stdout.take().expect("piped"));
         let stderr = Lines::gather(child.stderr.take().expect("piped"));
         let early = stdout.wait_for("the end", |line| line.contains("\"ready\""));

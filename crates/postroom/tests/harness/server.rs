@@ -31,18 +31,29 @@ pub struct Refused {
 
 impl Server {
     #[track_caller]
-    pub(super) fn ready(mut child: Child, data: &Path) -> Self {
+    pub(super) fn ready(child: Child, data: &Path) -> Self {
+        Self::ready_after(child, data, |_| ())
+    }
+
+    /// The same, once something was done that it waits for.
+    #[track_caller]
+    pub(super) fn ready_after(mut child: Child, data: &Path, act: impl FnOnce(&Lines)) -> Self {
         let log = Lines::gather(child.stdout.take().expect("piped"));
         let told = Lines::gather(child.stderr.take().expect("piped"));
-        let ready = log.wait_for("ready", |line| line.contains("\"message\":\"ready\""));
+        act(&told);
+        // As JSON, or as `dev` shows it to a person.
+        let fits = |line: &str| {
+            ["\"message\":\"ready\"", "  ready url="].iter().any(|it| line.contains(it))
+        };
+        let ready = log.wait_for("ready", fits);
         let Some(line) = ready else {
             told.wait_for_end();
             let status = child.wait();
             panic!("it ended with {status:?} instead of serving:\n{}", told.text());
         };
-        let line: Value = serde_json::from_str(&line).expect("a log line is JSON");
-        let address = line["url"].as_str().and_then(|url| url.strip_prefix("http://"));
-        let address: SocketAddr = address.and_then(|a| a.parse().ok()).expect("an address");
+        let (_, address) = line.split_once("http://").expect("a URL");
+        let end = address.find(['"', ' ']).expect("more after the URL");
+        let address: SocketAddr = address[..end].parse().expect("an address");
         let note = std::fs::read_to_string(data.join("server.json")).expect("server.json");
         let note: Value = serde_json::from_str(&note).expect("server.json is JSON");
         let token = note["token"].as_str().expect("a token").to_owned();
