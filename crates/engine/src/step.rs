@@ -167,8 +167,7 @@ impl Calling {
 
     fn output(&self) -> Result<Outcome, Outcome> {
         let attempt = &self.attempt;
-        let step = &attempt.step().id;
-        if let Some(output) = attempt.inner.transport.output(&attempt.known.workflow.name, step) {
+        if let Some(output) = attempt.told_output() {
             return Ok(Outcome::Done { output });
         }
         let context = self.attempt.context(&self.input, &self.connection, &self.key);
@@ -247,6 +246,15 @@ impl Attempt {
         report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
         self.observe(&outcome, &report, started);
         Ended { spot: self.spot, outcome, report, emits: None, list: None }
+    }
+
+    /// What the step, or this item of its list, comes to by the word of the transport.
+    fn told_output(&self) -> Option<Json> {
+        let transport = &self.inner.transport;
+        let output = transport.output(&self.known.workflow.name, &self.step().id)?;
+        let Some(item) = self.spot.item else { return Some(output) };
+        let items = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(output.text());
+        items.ok()?.get(item).map(|item| Json::from_raw(item))
     }
 
     fn step(&self) -> &Step {

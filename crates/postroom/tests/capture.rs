@@ -167,3 +167,58 @@ fn lost_answers_and_exhausted_retries_are_captured_too() {
     project.write("workflows/bill.yaml", &patient);
     project.run(&["test"]).good();
 }
+
+const FLOW: &str = "\
+workflow: order
+on: [{event: ORDER}]
+steps:
+  - { id: pack, call: pack, with: { n: \"${{ event.data.n }}\" } }
+  - { id: paid, wait: { event: PAID, if: arrived.data.n == event.data.n, timeout: 3d } }
+  - { id: ok, approve: \"Ship ${{ event.data.n }}?\" }
+  - id: ship
+    each: ${{ event.data.parcels }}
+    uses: http/request
+    with: { url: \"/ship/${{ item }}\", method: POST, idempotencyHeader: Idempotency-Key }
+return: { by: \"${{ steps.ok.output.by }}\", ids: \"${{ steps.ship.output.map(s => s.body.id) }}\" }
+";
+
+const PACK: &str = "\
+workflow: pack
+on: call
+steps: [{ id: look, uses: local/echo, with: { n: \"${{ event.data.n }}\" } }]
+return: { packed: \"${{ event.data.n }}\" }
+";
+
+#[test]
+fn a_run_that_waited_and_asked_is_captured_with_what_it_got() {
+    let double = Double::answering(Reply::json(200, &json!({"id": "p-1"})));
+    let config =
+        format!("connections: {{web: {{provider: http, baseUrl: \"{}\"}}}}\n", double.url());
+    let project = Project::new(&config).workflow("order", FLOW).workflow("pack", PACK);
+    let server = project.start();
+    let correlation = server.send("ORDER", &json!({"n": 7, "parcels": ["a", "b"]}));
+    let order = || {
+        let runs = server.read("/runs?workflow=order");
+        runs["data"][0]["id"].as_str().expect("a run").to_owned()
+    };
+    server.run(&correlation, &["sleeping", "running", "queued"]);
+    let asked = |server: &Server| server.read("/approvals")["data"].clone();
+    let id = order();
+    server.run_by_id(&id, &["sleeping"]);
+    server.send("PAID", &json!({"n": 7}));
+    let deadline = std::time::Instant::now() + harness::PATIENCE;
+    while asked(&server) == json!([]) {
+        assert!(std::time::Instant::now() < deadline, "nobody is asked");
+        server.log.pause();
+    }
+    project.run(&["approvals", "approve", &id, "--actor", "ann", "--note", "paid"]).good();
+    let run = server.run_by_id(&id, &["succeeded", "dead"]);
+    assert_eq!(run["output"], json!({"by": "ann", "ids": ["p-1", "p-1"]}), "{run:#}");
+    let text = project.run(&["capture", &id]).good();
+    for part in ["later:", "type: PAID", "approved: true", "by: ann", "packed: 7"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    project.write("tests/order.yaml", &text);
+    let told = project.run(&["test"]);
+    assert!(told.out.contains("1 passed, 0 failed"), "{}\n{}", told.out, told.err);
+}
