@@ -145,7 +145,9 @@ impl Engine {
 
 /// The event that an output names, as that of a step that emits does.
 fn named(entry: &Entry) -> Option<EventId> {
-    let output = entry.output.as_ref().filter(|_| entry.kind == Kind::Done)?;
+    // What was only planned, by `mode: dry`, was never written down.
+    let done = entry.kind == Kind::Done && entry.planned.is_none();
+    let output = entry.output.as_ref().filter(|_| done)?;
     output.view().get("event")?.as_str()?.parse().ok()
 }
 

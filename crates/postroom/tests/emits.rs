@@ -251,3 +251,13 @@ fn a_workflow_that_is_called_is_told_by_its_run() {
     let half = server.run_by_id(&id(&emitted[0]["runs"][0]), &["succeeded"]);
     assert_eq!((&half["lineage"][0]["run"], &half["workflow"]), (&run["id"], &json!("half")));
 }
+
+#[test]
+fn an_event_that_was_only_planned_is_none_that_was_emitted() {
+    let dry = "workflow: dry\nmode: dry\non: [{event: A}]\nsteps:\n  - { id: tell, emit: B }\n";
+    let server = Project::new("").workflow("dry", dry).start_kept();
+    let (_project, server) = server;
+    let run = server.run(&server.send("A", &json!({})), &["succeeded", "dead"]);
+    assert_eq!(run["journal"][0]["planned"]["event"], "B", "{run:#}");
+    assert_eq!(run["emitted"], json!([]));
+}
