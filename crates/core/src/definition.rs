@@ -5,6 +5,7 @@ use postroom_expr::{Expr, Mapping, Template};
 use serde::{Deserialize, Serialize};
 
 use crate::id::DefinitionHash;
+use crate::policy::Policies;
 use crate::problem::{self, Problem};
 use crate::retry::RetryPolicy;
 
@@ -19,10 +20,8 @@ pub struct Workflow {
     pub file: String,
     /// What starts it; any of them.
     pub triggers: Vec<Trigger>,
-    /// Runs with the same value of this are one run.
-    pub dedupe: Option<Template>,
-    /// How many runs with the same key may be at work at once.
-    pub concurrency: Option<Concurrency>,
+    /// When, and whether, its runs start.
+    pub policies: Policies,
     /// The most hops of an event it emits, if not the engine's own bound.
     pub max_hops: Option<u16>,
     /// How long a run may take from its start to its end, in milliseconds.
@@ -106,15 +105,6 @@ impl Trigger {
     pub fn fits(&self, kind: &str, source: &str) -> bool {
         self.takes(kind) && self.source.as_deref().is_none_or(|wanted| wanted == source)
     }
-}
-
-/// A bound on runs at work at once.
-#[derive(Debug)]
-pub struct Concurrency {
-    /// Runs whose key has the same value share the bound.
-    pub key: Template,
-    /// The bound, at least 1.
-    pub limit: u32,
 }
 
 /// One node of a workflow.
@@ -410,8 +400,7 @@ impl Workflow {
             hash: DefinitionHash::of(Self::WAKE),
             file: String::new(),
             triggers: Vec::new(),
-            dedupe: None,
-            concurrency: None,
+            policies: Policies::default(),
             max_hops: None,
             mode: Mode::Live,
             timeout_ms: None,

@@ -78,6 +78,15 @@ impl RunId {
         Self(id)
     }
 
+    /// The least id of a millisecond since 1970: every run of an earlier event has a lesser one.
+    #[must_use]
+    pub fn least(unix_ms: i64) -> Self {
+        let mut id = [0; 16];
+        let ms = u64::try_from(unix_ms).unwrap_or(0);
+        id[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
+        Self(id)
+    }
+
     /// Milliseconds since 1970 of the event the run belongs to.
     #[must_use]
     pub fn unix_ms(self) -> i64 {
@@ -209,6 +218,25 @@ impl FromStr for DefinitionHash {
     }
 }
 
+impl Serialize for KeyHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_prefixed("", &text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_prefixed(f, "", self.0)
+    }
+}
+
 /// The hash under which a de-duplication key is remembered. `scope` keeps keys of different
 /// owners apart (a source, a workflow).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -249,6 +277,7 @@ mod tests {
         assert_eq!(run.unix_ms(), id.unix_ms());
         assert_eq!(run, RunId::derive(id, "invoice"));
         assert_ne!(run, RunId::derive(id, "invoices"));
+        assert!(RunId::least(run.unix_ms()) < run && run < RunId::least(run.unix_ms() + 1));
         assert_eq!(run.to_string().parse::<RunId>(), Ok(run));
     }
 

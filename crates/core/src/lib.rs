@@ -13,6 +13,7 @@ pub mod json;
 pub mod lint;
 pub mod outcome;
 pub mod parse;
+pub mod policy;
 pub mod problem;
 pub mod retry;
 pub mod run;

@@ -1,6 +1,7 @@
 //! Workflow files: text to checked [`Workflow`], or every problem at once with its place.
 
 mod allow;
+mod policies;
 mod steps;
 mod tasks;
 
@@ -8,9 +9,7 @@ use postroom_expr::{Read, nearest};
 
 use self::steps::{DAY_MS, Steps};
 pub use self::tasks::pause_ms;
-use crate::definition::{
-    Call, Concurrency, Defaults, MAX_WAIT_MS, Mode, Stored, Trigger, Workflow,
-};
+use crate::definition::{Call, Defaults, MAX_WAIT_MS, Mode, Stored, Trigger, Workflow};
 use crate::duration;
 use crate::problem::{self, Problem};
 use crate::retry::{Backoff, RetryPolicy};
@@ -56,12 +55,7 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
     let name = fields.need(source, "workflow").and_then(|node| workflow_name(source, node));
     let called = name.as_deref().unwrap_or_default();
     let triggers = fields.need(source, "on").map(|node| triggers(source, node, called));
-    let dedupe = fields.take("dedupe").and_then(|node| {
-        let template = source.template(node, "dedupe")?;
-        check_roots(source, node, template.reads(), TRIGGER_ROOTS);
-        Some(template)
-    });
-    let concurrency = fields.take("concurrency").and_then(|node| concurrency(source, node));
+    let policies = policies::read(source, &mut fields);
     let max_hops = fields.take("max_hops").and_then(|node| {
         let hops = source.int(node, "max_hops", 1, MAX_HOPS.into())?;
         u16::try_from(hops).ok()
@@ -96,8 +90,7 @@ fn document(source: &mut Source<'_>, root: &Node, stored: &Stored) -> Option<Wor
         hash: stored.hash(),
         file: stored.file.clone(),
         triggers: triggers?,
-        dedupe,
-        concurrency,
+        policies,
         max_hops,
         timeout_ms,
         mode: mode.unwrap_or_default(),
@@ -206,19 +199,6 @@ fn event_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String
             None
         }
     }
-}
-
-fn concurrency(source: &mut Source<'_>, node: &Node) -> Option<Concurrency> {
-    let mut fields = source.map(node, "concurrency")?;
-    let key = fields.need(source, "key").and_then(|node| {
-        let template = source.template(node, "concurrency.key")?;
-        check_roots(source, node, template.reads(), TRIGGER_ROOTS);
-        Some(template)
-    });
-    let limit =
-        fields.take("limit").map_or(Some(1), |n| source.int(n, "concurrency.limit", 1, 10_000));
-    fields.finish(source);
-    Some(Concurrency { key: key?, limit: u32::try_from(limit?).unwrap_or(1) })
 }
 
 fn timeout(source: &mut Source<'_>, node: &Node, path: &str, most_ms: u64) -> Option<u64> {

@@ -15,10 +15,12 @@ use crate::journal::{Entry, Excerpt, Unsent};
 use crate::json::Json;
 use crate::outcome::{Failure, Outcome};
 
+mod admission;
 mod advance;
 mod orders;
 mod spot;
 
+pub use admission::Admission;
 pub use advance::advance;
 pub use spot::Spot;
 
@@ -61,6 +63,9 @@ pub struct Run {
     /// Somebody wants it to end; it does once no call is under way that must not be cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelling: Option<Box<Word>>,
+    /// By what the policies of its workflow know it until it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Box<Admission>>,
 }
 
 /// Who steps in, and why.

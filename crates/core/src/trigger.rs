@@ -27,6 +27,9 @@ pub struct Start {
     pub run: Run,
     /// Another run with this hash within the window means that this one is not started.
     pub dedupe: Option<KeyHash>,
+    /// Until when its own repetitions are recognised, in milliseconds since 1970, if not as long as
+    /// those of its event.
+    pub dedupe_until_ms: Option<i64>,
     /// At most `limit` runs with this hash are at work at once.
     pub concurrency: Option<(KeyHash, u32)>,
 }
@@ -208,30 +211,20 @@ pub fn call_of(workflow: &Workflow, event: &Event) -> Start {
 }
 
 fn start(workflow: &Workflow, event: &Event, limits: Limits) -> Start {
-    let text = |template: &postroom_expr::Template| -> Result<String, Fault> {
-        let scope = scope::of_event(event);
-        template.eval(&scope, limits)?.to_text()
+    let placed = match workflow.policies.place(&workflow.name, event, limits) {
+        Ok(placed) => placed,
+        Err((policy, fault)) => return stillborn(workflow, event, policy, &fault),
     };
-    // No key is no fault: what has none is not recognised again.
-    let optional = |template: &postroom_expr::Template| -> Result<Option<String>, Fault> {
-        let scope = scope::of_event(event);
-        let value = template.eval(&scope, limits)?;
-        if value.is_null() { Ok(None) } else { value.to_text().map(Some) }
-    };
-    let dedupe = match workflow.dedupe.as_ref().map(optional).transpose() {
-        Ok(key) => key.flatten().filter(|key| !key.is_empty()),
-        Err(fault) => return stillborn(workflow, event, "`dedupe`", &fault),
-    };
-    let concurrency = match workflow.concurrency.as_ref().map(|c| Ok((text(&c.key)?, c.limit))) {
-        Some(Err(fault)) => return stillborn(workflow, event, "`concurrency.key`", &fault),
-        Some(Ok((key, limit))) => {
-            Some((KeyHash::of(&["concurrency", &workflow.name], &key), limit))
-        }
-        None => None,
-    };
-    let hash = dedupe.as_ref().map(|key| KeyHash::of(&["run", &workflow.name], key));
-    let run = new_run(workflow, event, dedupe.or_else(|| event_key(event)));
-    Start { run, dedupe: hash, concurrency }
+    let hash = placed.dedupe.as_ref().map(|key| KeyHash::of(&["run", &workflow.name], key));
+    let mut run = new_run(workflow, event, placed.dedupe.or_else(|| event_key(event)));
+    run.due_ms = Some(placed.due_ms);
+    run.admission = placed.admission.some();
+    Start {
+        run,
+        dedupe: hash,
+        dedupe_until_ms: placed.dedupe_until_ms,
+        concurrency: placed.concurrency,
+    }
 }
 
 /// The event's key with what it is unique within: the same key in an event of another type or
@@ -265,6 +258,7 @@ fn new_run(workflow: &Workflow, event: &Event, key: Option<String>) -> Run {
         cancelling: None,
         mode: Mode::Live,
         dry: false,
+        admission: None,
     }
 }
 
@@ -279,5 +273,5 @@ fn stillborn(workflow: &Workflow, event: &Event, what: &str, fault: &Fault) -> S
     );
     failure.hint.clone_from(&fault.hint);
     run.fail_at_birth(failure, event.received_ms);
-    Start { run, dedupe: None, concurrency: None }
+    Start { run, dedupe: None, dedupe_until_ms: None, concurrency: None }
 }

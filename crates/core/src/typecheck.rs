@@ -8,6 +8,7 @@
 mod circles;
 pub(crate) mod found;
 mod kinds;
+mod policies;
 mod roots;
 
 pub use circles::{Placed, circles};
@@ -88,7 +89,7 @@ impl Report {
 pub fn workflow(workflow: &Workflow, root: &Node, text: &str, contracts: &Contracts) -> Report {
     let mut check = Check::new(workflow, root, text, contracts);
     let event = check.triggers();
-    check.policies(&event);
+    policies::check(&mut check, &event);
     for index in 0..workflow.steps.len() {
         check.step(index, &event);
     }
@@ -148,16 +149,6 @@ impl<'a> Check<'a> {
             });
         }
         event.unwrap_or_default()
-    }
-
-    fn policies(&mut self, event: &Env) {
-        if let Some(dedupe) = &self.workflow.dedupe {
-            // Without a key nothing is recognised again; that is no fault.
-            self.key(dedupe, event, &Place::top(&["dedupe"]), true);
-        }
-        if let Some(concurrency) = &self.workflow.concurrency {
-            self.key(&concurrency.key, event, &Place::top(&["concurrency", "key"]), false);
-        }
     }
 
     /// A template whose value names something.

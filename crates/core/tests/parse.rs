@@ -7,13 +7,43 @@ use std::fmt::Write;
 
 use postroom_core::definition::{Approve, Defaults, Mode, Stored, Task, Wait, Workflow};
 use postroom_core::parse;
+use postroom_core::policy::{Dedupe, Policies, Priority, WhenFull};
 use postroom_core::problem::Problem;
+use postroom_expr::Template;
 
 mod bless;
 
 fn read(text: &str) -> Result<Workflow, Vec<Problem>> {
     let defaults = Defaults::default();
     parse::workflow(&Stored::new("w.yaml".into(), text.into(), defaults))
+}
+
+/// The policies, a line each.
+fn policies(policies: &Policies, out: &mut String) {
+    let key = |key: &Option<Template>| key.as_ref().map_or("-", |key| key.source()).to_owned();
+    if let Some(Dedupe { key, window_ms: Some(ms) }) = &policies.dedupe {
+        writeln!(out, "  dedupe {} for {ms} ms", key.source()).unwrap();
+    }
+    if let Some(bound) = &policies.concurrency {
+        let when = if bound.when_full == WhenFull::Queue { "" } else { ", cancelling older" };
+        writeln!(out, "  at most {}{when}", bound.limit).unwrap();
+    }
+    if let Some(wait) = &policies.debounce {
+        let (delay_ms, at_most_ms) = (wait.delay_ms, wait.at_most_ms);
+        let key = key(&wait.key);
+        writeln!(out, "  debounce {key} {delay_ms} ms, at most {at_most_ms:?} ms").unwrap();
+    }
+    if let Some(bound) = &policies.throttle {
+        let key = key(&bound.key);
+        writeln!(out, "  throttle {key} {} in {} ms", bound.limit, bound.per_ms).unwrap();
+    }
+    match &policies.priority {
+        Some(Priority::Fixed(seconds)) => writeln!(out, "  priority {seconds} s").unwrap(),
+        Some(Priority::Asked(template)) => {
+            writeln!(out, "  priority {}", template.source()).unwrap();
+        }
+        None => {}
+    }
 }
 
 /// What a reader of the golden file needs to see.
@@ -34,9 +64,7 @@ fn outcome(text: &str) -> String {
     if workflow.mode == Mode::Dry {
         writeln!(out, "  only plans").unwrap();
     }
-    if let Some(bound) = &workflow.concurrency {
-        writeln!(out, "  at most {}", bound.limit).unwrap();
-    }
+    policies(&workflow.policies, &mut out);
     for (n, step) in workflow.steps.iter().enumerate() {
         let phase = if n < workflow.main_steps { "step" } else { "on_failure" };
         let needs: Vec<&str> = step.needs.iter().map(|n| &*workflow.steps[*n].id).collect();

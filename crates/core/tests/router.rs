@@ -243,3 +243,127 @@ fn what_came_near_says_why() {
     );
     assert!(near(&router, &event("NOTHING", "{}")).is_empty());
 }
+
+/// The only run that an event with this data starts.
+fn start(policies: &str, data: &str) -> Start {
+    let router = router(&[&format!("workflow: w\non: [{{event: E}}]\n{policies}")]);
+    route(&router, &event("E", data)).remove(0)
+}
+
+#[test]
+fn a_window_of_its_own_counts_from_the_event() {
+    let long = start("dedupe: { key: \"${{ event.data.id }}\", window: 90d }", r#"{"id": "A-1"}"#);
+    assert_eq!(long.dedupe, Some(KeyHash::of(&["run", "w"], "A-1")));
+    assert_eq!(long.dedupe_until_ms, Some(1_800_000_000_000 + 90 * 86_400_000));
+    assert_eq!(long.run.key, "A-1");
+    let short = start("dedupe: ${{ event.data.id }}", r#"{"id": "A-1"}"#);
+    assert_eq!((short.dedupe, short.dedupe_until_ms), (long.dedupe, None));
+    let none = start("dedupe: { key: \"${{ event.data.id }}\", window: 1h }", r#"{"id": null}"#);
+    assert_eq!(none.dedupe, None);
+}
+
+#[test]
+fn a_run_carries_the_keys_by_which_others_find_it() {
+    let key = "${{ event.data.id }}";
+    let all = format!(
+        "concurrency: {{ key: \"{key}\", when_full: cancel-older }}\n\
+         debounce: {{ key: \"{key}\", delay: 30s }}\nthrottle: {{ limit: 1, per: 1m }}"
+    );
+    let start_of = |data: &str| start(&all, data);
+    let one = start_of(r#"{"id": 7}"#);
+    let admission = one.run.admission.as_deref().unwrap();
+    assert_eq!(admission.cancel_older, Some(KeyHash::of(&["concurrency", "w"], "7")));
+    assert_eq!(admission.debounce, Some(KeyHash::of(&["debounce", "w"], "7")));
+    // It does not wait for room in the store.
+    assert_eq!(one.concurrency, None);
+    assert_eq!(one.run.due_ms, Some(1_800_000_030_000));
+    let other = start_of(r#"{"id": ""}"#);
+    let other = other.run.admission.as_deref().unwrap();
+    assert_ne!(other.debounce, admission.debounce);
+    assert_eq!(other.throttle, admission.throttle);
+    // An empty key is one all the same.
+    let keyed =
+        start("throttle: { key: \"${{ event.data.id }}\", limit: 1, per: 1m }", r#"{"id": ""}"#);
+    assert_ne!(keyed.run.admission.unwrap().throttle, admission.throttle);
+    let queued = start("concurrency: { key: k, limit: 3, when_full: queue }", "{}");
+    assert_eq!(queued.concurrency, Some((KeyHash::of(&["concurrency", "w"], "k"), 3)));
+    assert_eq!(queued.run.admission, None);
+}
+
+#[test]
+fn a_run_is_admitted_once() {
+    let run = start("debounce: { delay: 30s }", "{}").run;
+    assert!(run.admission().is_some());
+    let later = run.clone().put_off(5);
+    assert_eq!((later.state, later.due_ms), (RunState::Queued, Some(5)));
+    assert!(later.admission().is_some());
+    let by = RunId([9; 16]);
+    let (ended, entry) = run.clone().superseded("debounce", by, 7).unwrap();
+    assert_eq!((ended.state, ended.due_ms), (RunState::Cancelled, None));
+    assert_eq!(entry.actor.as_deref(), Some("debounce"));
+    assert_eq!(entry.note, Some(format!("superseded by the newer {by}")));
+    assert!(ended.admission().is_none());
+    let (again, _) = ended.redrive("ann", None, 9).unwrap();
+    assert!(again.state == RunState::Queued && again.admission().is_none());
+    let mut started = run;
+    started.steps = vec![];
+    started.state = RunState::Running;
+    assert!(started.admission().is_none());
+}
+
+#[test]
+fn a_priority_moves_a_place_in_the_queue_by_ten_minutes_at_most() {
+    const AT_MS: i64 = 1_800_000_000_000;
+    let priority = "priority: ${{ event.data.p }}";
+    let moved = |policies: &str, p: &str| {
+        let run = start(policies, &format!("{{\"p\": {p}}}")).run;
+        (run.due_ms.unwrap() - AT_MS, run.place_ms() - AT_MS, run.admission().is_some())
+    };
+    for (p, due_ms, place_ms) in [
+        ("60", -60_000, -60_000),
+        ("0.5", -500, -500),
+        ("0", 0, 0),
+        // Late in the queue, but due: free workers take it.
+        ("-60", 0, 60_000),
+        ("601", -600_000, -600_000),
+        ("1e300", -600_000, -600_000),
+        ("-9999", 0, 600_000),
+    ] {
+        assert_eq!(moved(priority, p), (due_ms, place_ms, false), "{p}");
+    }
+    assert_eq!(moved("priority: -2.5", "0"), (0, 2_500, false));
+    // Quiet is waited for whatever the priority.
+    let both = format!("debounce: {{ delay: 1m }}\n{priority}");
+    assert_eq!(moved(&both, "10"), (60_000, 50_000, true));
+    assert_eq!(moved(&both, "-10"), (60_000, 70_000, true));
+}
+
+#[test]
+fn a_policy_that_faults_makes_a_dead_run_that_says_which() {
+    for (policies, what, code) in [
+        ("dedupe: { key: \"${{ event.data.x }}\", window: 1h }", "`dedupe`", "expr/missing-field"),
+        (
+            "concurrency: { key: \"${{ event.data.n }}\", when_full: cancel-older }",
+            "`concurrency.key`",
+            "expr/null",
+        ),
+        (
+            "debounce: { key: \"${{ event.data.x }}\", delay: 1s }",
+            "`debounce.key`",
+            "expr/missing-field",
+        ),
+        (
+            "throttle: { key: \"${{ event.data.x }}\", limit: 1, per: 1s }",
+            "`throttle.key`",
+            "expr/missing-field",
+        ),
+        ("priority: ${{ event.data.t }}", "`priority`", "expr/type"),
+    ] {
+        let start = start(policies, r#"{"n": null, "t": "1"}"#);
+        let failure = start.run.failure.unwrap().failure;
+        let expected = format!("the {what} of workflow `w` could not be evaluated: ");
+        assert!(failure.message.starts_with(&expected), "{policies}: {}", failure.message);
+        assert_eq!(failure.code, code, "{policies}: {}", failure.message);
+        assert!(start.run.admission.is_none() && start.dedupe.is_none());
+    }
+}

@@ -13,7 +13,7 @@ use tracing::{error, warn};
 
 use crate::owner::{self, Owner, Place};
 use crate::signals::WorkflowSignals;
-use crate::{Inner, Project, Signals, unowned};
+use crate::{Inner, Project, Signals, policy, unowned};
 
 /// The most runs one claim asks for.
 const CLAIM: usize = 128;
@@ -24,7 +24,7 @@ const RETRY_MS: i64 = 500;
 /// Takes what is due until the engine stops.
 pub(crate) async fn run(inner: Arc<Inner>) {
     loop {
-        let Some((count, ahead, slots)) = room(&inner).await else { return };
+        let Some((count, mut ahead, mut slots)) = room(&inner).await else { return };
         let now_ms = inner.clock.now_ms();
         match inner.store.claim(count, inner.settings.lease_ms, now_ms).await {
             Ok(claimed) if claimed.leases.is_empty() => {
@@ -33,7 +33,8 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             }
             // The next claim is read while these are looked at.
             Ok(claimed) => {
-                inner.tasks.spawn(hand_out(Arc::clone(&inner), claimed.leases, ahead, slots));
+                let leases = policy::part(&inner, claimed.leases, &mut ahead, &mut slots);
+                inner.tasks.spawn(hand_out(Arc::clone(&inner), leases, ahead, slots));
             }
             Err(error) => {
                 warn!(%error, "cannot claim runs; trying again");
@@ -87,7 +88,7 @@ fn give(
             inner.tasks.spawn(owner.work(work, place()?));
         }
         None => {
-            inner.tasks.spawn(owner::fetch(inner_of_owner, lease, place()?));
+            inner.tasks.spawn(owner::fetch(inner_of_owner, lease, place()?, None));
         }
     }
     None

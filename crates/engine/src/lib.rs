@@ -15,6 +15,7 @@ mod lineage;
 mod orders;
 pub mod outbound;
 mod owner;
+mod policy;
 pub mod project;
 mod query;
 pub mod rehearsal;
@@ -25,6 +26,7 @@ mod step;
 mod unowned;
 mod versions;
 mod wake;
+mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -93,10 +95,11 @@ struct Inner {
     /// The workflow that gives events to runs which wait for them.
     wake: Arc<postroom_core::Workflow>,
     limits: limit::Limits,
+    lines: policy::Lines,
     entropy: entropy::Entropy,
     signals: Signals,
     /// Room for runs at work.
-    workers: Arc<Semaphore>,
+    workers: workers::Workers,
     /// Room for runs that were claimed and wait for a worker.
     ahead: Arc<Semaphore>,
     /// Room for runs in memory, those whose last commit is under way included.
@@ -137,10 +140,11 @@ impl Engine {
             waits,
             wake,
             limits: limit::Limits::new(&project),
+            lines: policy::Lines::default(),
             project: RwLock::new(project),
             entropy: entropy::Entropy::new(settings.seed),
             signals,
-            workers: Arc::new(Semaphore::new(settings.concurrency)),
+            workers: workers::Workers::new(settings.concurrency),
             ahead: Arc::new(Semaphore::new(settings.concurrency.max(CLAIM_AHEAD))),
             slots: Arc::new(Semaphore::new(settings.concurrency + settings.commits_in_flight)),
             arriving: AtomicUsize::new(0),

@@ -19,7 +19,8 @@ use tracing::{debug, info, warn};
 
 use crate::dispatch::Known;
 use crate::step::{self, Attempt, Ended, Work};
-use crate::{Inner, unowned};
+use crate::workers::Worker;
+use crate::{Inner, policy, unowned};
 
 pub(crate) use memory::Memory;
 pub(crate) use registry::Owned;
@@ -61,6 +62,8 @@ pub(crate) struct Owner {
     fence: Fence,
     /// Transitions written under the fence.
     seq: u32,
+    /// Where it stands among those that wait for a worker.
+    place_ms: i64,
     run: Run,
     memory: Memory,
     entries: Vec<Entry>,
@@ -72,10 +75,16 @@ pub(crate) struct Owner {
     told: Vec<Told>,
 }
 
-/// Works on a run whose definition is not in memory.
-pub(crate) async fn fetch(inner: Arc<Inner>, lease: Lease, place: Place) {
+/// Works on a run whose definition is not in memory, or about whose start policies have a say.
+pub(crate) async fn fetch(
+    inner: Arc<Inner>,
+    lease: Lease,
+    place: Place,
+    turn: Option<policy::Turn>,
+) {
     match inner.definitions.get(&inner, lease.run.definition).await {
         Ok(Ok(known)) => {
+            let Some(lease) = policy::admit(&inner, &known, lease, turn).await else { return };
             let (owner, work) = Owner::take_up(inner, known, lease);
             owner.work(work, place).await;
         }
@@ -108,10 +117,22 @@ impl Owner {
     pub fn take_up(inner: Arc<Inner>, known: Arc<Known>, lease: Lease) -> (Self, Vec<Work>) {
         let memory = Memory::of(&known.workflow, lease.journal);
         let (run, event, fence) = (lease.run, lease.event, lease.fence);
-        let (seq, entries, emits) = (0, Vec::new(), Vec::new());
+        let (seq, place_ms, entries, emits) = (0, run.place_ms(), Vec::new(), Vec::new());
         let (aborts, told) = (Vec::new(), Vec::new());
-        let mut owner =
-            Self { inner, known, event, fence, seq, run, memory, entries, emits, aborts, told };
+        let mut owner = Self {
+            inner,
+            known,
+            event,
+            fence,
+            seq,
+            place_ms,
+            run,
+            memory,
+            entries,
+            emits,
+            aborts,
+            told,
+        };
         let work = owner.proceed(Input::Start);
         (owner, work)
     }
@@ -172,7 +193,7 @@ impl Owner {
 
     /// Waits for a free worker. `None` if the right to the run was lost meanwhile, or the engine
     /// stops; the run is given back then.
-    async fn worker(&self) -> Option<OwnedSemaphorePermit> {
+    async fn worker(&self) -> Option<Worker> {
         let inner = &*self.inner;
         let claimed_ms = inner.clock.now_ms();
         let worker = tokio::select! {
@@ -181,7 +202,7 @@ impl Owner {
                 unowned::hand_back(inner, self.run.id, self.fence).await;
                 return None;
             }
-            worker = Arc::clone(&inner.workers).acquire_owned() => worker.ok()?,
+            worker = inner.workers.get(self.place_ms, self.run.id) => worker,
         };
         if inner.clock.now_ms() - claimed_ms < inner.settings.lease_ms / 3 {
             return Some(worker);

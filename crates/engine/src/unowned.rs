@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use postroom_core::{Failure, RunId, problem};
+use postroom_core::{Entry, Failure, Run, RunId, problem};
 use postroom_store::{Committed, Fence, Lease, Transition};
 use tracing::warn;
 
@@ -26,6 +26,21 @@ pub(crate) async fn hand_back_later(inner: &Inner, run: RunId, fence: Fence) {
     hand_back(inner, run, fence).await;
 }
 
+/// Writes down what becomes of a run that nobody worked on, and gives it back by that. Says whether
+/// it was written; if it could not be, the run comes back.
+pub(crate) async fn write(inner: &Inner, run: Run, fence: Fence, entries: Vec<Entry>) -> bool {
+    let id = run.id;
+    let transition = Transition { run, fence, seq: 1, entries, emits: Vec::new() };
+    match inner.store.commit(vec![transition]).await.as_deref() {
+        Ok(committed) => committed == [Committed::Written],
+        Err(error) => {
+            warn!(run = %id, %error, "cannot write a run down; it comes back");
+            hand_back_later(inner, id, fence).await;
+            false
+        }
+    }
+}
+
 /// Makes a run whose owners are lost again and again a dead letter, because it may be the run that
 /// ends them. Its steps of `on_failure` do not run: they would need an owner.
 pub(crate) async fn give_up(inner: Arc<Inner>, lease: Lease, place: Place) {
@@ -40,15 +55,8 @@ pub(crate) async fn give_up(inner: Arc<Inner>, lease: Lease, place: Place) {
          once that is mended",
     );
     let entry = run.give_up(failure, inner.clock.now_ms());
-    let transition =
-        Transition { run: run.clone(), fence, seq: 1, entries: vec![entry], emits: Vec::new() };
-    match inner.store.commit(vec![transition]).await.as_deref() {
-        Ok([Committed::Written]) => {}
-        Ok(_) => return,
-        Err(error) => {
-            warn!(run = %run.id, %error, "cannot write a run down; it comes back");
-            return hand_back_later(&inner, run.id, fence).await;
-        }
+    if !write(&inner, run.clone(), fence, vec![entry]).await {
+        return;
     }
     if let Some(known) = inner.definitions.known(run.definition) {
         known.signals.finished(run.state).inc();

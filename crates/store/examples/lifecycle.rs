@@ -70,11 +70,12 @@ fn arrival(n: u64) -> Arrival {
         cancelling: None,
         mode: Mode::Live,
         dry: false,
+        admission: None,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["bench"], &n.to_string())),
         dedupe_until_ms: now_ms + 3_600_000,
-        starts: vec![Start { run, dedupe: None, concurrency: None }],
+        starts: vec![Start { run, dedupe: None, dedupe_until_ms: None, concurrency: None }],
         event: event.into(),
     }
 }

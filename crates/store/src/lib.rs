@@ -76,8 +76,8 @@ pub struct Arrival {
     pub event: Arc<Event>,
     /// Another event with this hash before its time is the same event.
     pub dedupe: Option<KeyHash>,
-    /// Until when repetitions of the event and of its runs are recognised, in milliseconds since
-    /// 1970.
+    /// Until when repetitions of the event are recognised, and of its runs that do not say
+    /// otherwise, in milliseconds since 1970.
     pub dedupe_until_ms: i64,
     /// The runs it starts.
     pub starts: Vec<Start>,

@@ -119,7 +119,8 @@ impl State {
                 continue;
             }
             if let Some(key) = start.dedupe {
-                self.keys.insert(key, (start.run.id.0, arrival.dedupe_until_ms));
+                let until_ms = start.dedupe_until_ms.unwrap_or(arrival.dedupe_until_ms);
+                self.keys.insert(key, (start.run.id.0, until_ms));
             }
             runs.push(start.run.id);
             let (run, gate) = (start.run, start.concurrency);

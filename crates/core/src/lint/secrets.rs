@@ -65,8 +65,9 @@ impl Sink {
 impl Linter<'_> {
     pub(super) fn secrets(&mut self) {
         let workflow = self.workflow;
-        if let Some(dedupe) = &workflow.dedupe {
-            self.shown(dedupe.shows(), &Place::top(&["dedupe"]), &Sink::key());
+        if let Some(dedupe) = &workflow.policies.dedupe {
+            let place = self.reporter.key_of("dedupe");
+            self.shown(dedupe.key.shows(), &place, &Sink::key());
         }
         for (index, step) in workflow.steps.iter().enumerate() {
             let place = Place::nth(workflow, index);

@@ -159,6 +159,7 @@ impl Run {
             steps: Vec::new(),
             failure: None,
             cancelling: None,
+            admission: None,
             ..*self
         };
         std::mem::replace(self, husk)

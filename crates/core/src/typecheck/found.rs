@@ -76,6 +76,17 @@ impl<'a> Reporter<'a> {
         Self { source, root, undeclared, report: Report::default() }
     }
 
+    /// The key of a policy that has a short form: the policy itself there, else a key of it.
+    pub fn key_of(&self, policy: &str) -> Place {
+        let long = match &self.root.value {
+            Value::Map(entries) => entries
+                .iter()
+                .any(|(key, node)| key.name == policy && matches!(node.value, Value::Map(_))),
+            _ => false,
+        };
+        if long { Place::top(&[policy, "key"]) } else { Place::top(&[policy]) }
+    }
+
     pub fn finish(mut self) -> Report {
         let line =
             |problem: &Problem| problem.place.as_ref().map(|place| (place.line, place.column));

@@ -12,6 +12,7 @@ pub(super) fn wanted(wanted: &str, found: &Value) -> Option<&'static str> {
         ("true or false", _) => "write `true` or `false`, without quotes",
         ("a whole number", _) => "write a number without quotes and without a point",
         ("a number between 0 and 1", _) => "write for example `0.2`",
+        ("a number of seconds or a `${{ }}`", _) => "write for example `60`, without quotes",
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postroom_core::definition::{Act, ActionRef, Each, Emit, Mode, Step, Task, Workflow};
 use postroom_core::journal::Kind;
+use postroom_core::policy::Policies;
 use postroom_core::retry::{Backoff, RetryPolicy};
 use postroom_core::run::{
     Advance, Effect, Input, Reason, Report, RunState, Spot, StepRun, StepState, Word, advance,
@@ -49,8 +50,7 @@ pub fn workflow(recipes: &[Recipe], on_failure: usize) -> Workflow {
         hash: DefinitionHash([1; 16]),
         file: "w.yaml".into(),
         triggers: Vec::new(),
-        dedupe: None,
-        concurrency: None,
+        policies: Policies::default(),
         max_hops: None,
         timeout_ms: (recipes.len() % 4 == 3).then_some(5_000),
         mode: Mode::Live,
@@ -92,6 +92,7 @@ pub fn new_run(now_ms: i64) -> Run {
         cancelling: None,
         mode: Mode::Live,
         dry: false,
+        admission: None,
     }
 }
 

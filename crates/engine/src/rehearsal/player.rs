@@ -46,7 +46,7 @@ impl<'a> Player<'a> {
                 }
                 self.taken_up += 1;
                 let (run, place) = (lease.run.id, owner::Place { ahead, slot });
-                Box::pin(owner::fetch(Arc::clone(inner), lease, place)).await;
+                Box::pin(owner::fetch(Arc::clone(inner), lease, place, None)).await;
                 if self.bounds.bytes < usize::MAX {
                     self.written = self.written.saturating_add(size(inner, run).await?);
                 }

@@ -350,3 +350,5 @@ steps: [{ id: look, uses: local/echo }]
     assert_eq!(names(None), ["first", "second", "third"]);
     assert_eq!(names(Some("first")), ["first", "second"]);
 }
+
+mod policies;

@@ -120,7 +120,7 @@ impl Group<'_> {
                     return Err(corrupt("event", &format!("it starts {} twice", start.run.id)));
                 }
                 None => {
-                    self.start(start, until_ms)?;
+                    self.start(start, start.dedupe_until_ms.unwrap_or(until_ms))?;
                     runs.push(start.run.id);
                 }
             }
@@ -393,7 +393,8 @@ fn schedule_all(shared: &Shared, seq: u64, arrivals: Vec<Arrival>, recorded: &[R
             }
             for start in arrival.starts.iter().filter(started) {
                 if let Some(key) = start.dedupe {
-                    keys.insert(key, start.run.id.0, until_ms);
+                    let own_ms = start.dedupe_until_ms.unwrap_or(until_ms);
+                    keys.insert(key, start.run.id.0, own_ms);
                 }
             }
         }

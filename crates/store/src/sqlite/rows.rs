@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postroom_core::definition::Mode;
 use postroom_core::event::Cause;
 use postroom_core::id::KeyHash;
-use postroom_core::run::{RunFailure, RunState, StepRun, Word};
+use postroom_core::run::{Admission, RunFailure, RunState, StepRun, Word};
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Json, Run, RunId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub(super) struct Body<'a> {
     mode: Mode,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     dry: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    admission: Option<Box<Admission>>,
 }
 
 #[allow(clippy::ptr_arg, reason = "the signature serde asks for")]
@@ -58,6 +60,7 @@ pub(super) fn body(run: &Run) -> Result<String, Error> {
         cancelling: run.cancelling.clone(),
         mode: run.mode,
         dry: run.dry,
+        admission: run.admission.clone(),
     };
     serde_json::to_string(&body).map_err(|error| corrupt("run body", &error))
 }
@@ -105,6 +108,7 @@ pub(super) fn run(row: &Row<'_>) -> Result<(Run, Option<(KeyHash, u32)>), Error>
         cancelling: body.cancelling,
         mode: body.mode,
         dry: body.dry,
+        admission: body.admission,
     };
     Ok((run, gate.map(KeyHash).zip(bound)))
 }

@@ -66,11 +66,12 @@ fn arrival(n: u64) -> Arrival {
         cancelling: None,
         mode: Mode::Live,
         dry: false,
+        admission: None,
     };
     Arrival {
         dedupe: Some(KeyHash::of(&["event"], &n.to_string())),
         dedupe_until_ms: NOW_MS + 1_000_000,
-        starts: vec![Start { run, dedupe: None, concurrency: None }],
+        starts: vec![Start { run, dedupe: None, dedupe_until_ms: None, concurrency: None }],
         event: event.into(),
     }
 }

@@ -3,7 +3,7 @@
 use postroom_core::RunId;
 use postroom_core::event::Cause;
 use postroom_core::run::RunState;
-use postroom_store::{Recorded, RunFilter};
+use postroom_store::{Recorded, RunFilter, Transition};
 
 use crate::Case;
 use crate::world::{Like, World};
@@ -148,6 +148,67 @@ pub const CASES: &[Case] = &[
         let second = w.arrival().starting("a").run_keyed("k");
         let run = second.starts[0].run.id;
         assert_eq!(w.record(vec![second]), [new(vec![run])]);
+    }),
+    ("record: a run key may have a time of its own", |w| {
+        w.start("warm up");
+        // Longer than its event's for one workflow, shorter for the other.
+        let (long_ms, short_ms) = (w.now_ms + 600_000, w.now_ms + 5_000);
+        let own = |mut arrival: postroom_store::Arrival| {
+            arrival.starts[0].dedupe_until_ms = Some(long_ms);
+            arrival.starts[1].dedupe_until_ms = Some(short_ms);
+            arrival
+        };
+        let first = own(w.arrival().starting("long").starting("short").run_keyed("k"));
+        let runs = [first.starts[0].run.id, first.starts[1].run.id];
+        assert!(short_ms < first.dedupe_until_ms && first.dedupe_until_ms < long_ms);
+        w.record(vec![first]);
+        let deduplicated = |w: &mut World| {
+            let again = w.arrival().starting("long").starting("short").run_keyed("k");
+            match w.record(vec![again]).remove(0) {
+                Recorded::New { deduplicated, .. } => deduplicated,
+                found => panic!("{found:?}"),
+            }
+        };
+        let (long, short) = (("long".to_owned(), runs[0]), ("short".to_owned(), runs[1]));
+        w.now_ms = short_ms - 1_001;
+        w.reopen();
+        assert_eq!(deduplicated(w), [long.clone(), short]);
+        w.now_ms = short_ms;
+        w.reopen_now();
+        // The second of `short` has the key from now on, for as long as its event.
+        let long = [long];
+        assert_eq!(deduplicated(w), long);
+        w.now_ms = long_ms - 1_001;
+        w.reopen();
+        assert_eq!(deduplicated(w), long);
+        w.now_ms = long_ms;
+        w.reopen_now();
+        assert!(deduplicated(w).iter().all(|(workflow, _)| workflow == "short"));
+    }),
+    ("record: by what policies know a run survives", |w| {
+        let mut arrival = w.arrival().starting("a");
+        let admission = postroom_core::run::Admission {
+            debounce: Some(postroom_core::id::KeyHash([3; 16])),
+            throttle: None,
+            cancel_older: Some(postroom_core::id::KeyHash([4; 16])),
+            later_ms: -5,
+        };
+        arrival.starts[0].run.admission = admission.some();
+        let run = arrival.starts[0].run.clone();
+        w.record(vec![arrival]);
+        w.reopen();
+        let lease = w.claim_one();
+        assert_eq!(lease.run, run);
+        // Put off, it waits as it was.
+        let run = run.put_off(w.now_ms + 5_000);
+        let (fence, seq) = (lease.fence, 1);
+        let entries = Vec::new();
+        w.commit(Transition { run: run.clone(), fence, seq, entries, emits: Vec::new() });
+        assert!(w.claim(9).leases.is_empty());
+        assert_eq!(w.run(run.id).unwrap().0, run);
+        w.now_ms += 4_000;
+        w.reopen();
+        assert_eq!(w.claim_one().run, run);
     }),
     ("record: a run that is dead from the start is among the dead", |w| {
         let mut arrival = w.arrival().starting("a");

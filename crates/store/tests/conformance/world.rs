@@ -329,7 +329,7 @@ impl Like for Arrival {
     }
     fn starting(mut self, workflow: &str) -> Self {
         let run = new_run(&self.event, workflow);
-        self.starts.push(Start { run, dedupe: None, concurrency: None });
+        self.starts.push(Start { run, dedupe: None, dedupe_until_ms: None, concurrency: None });
         self
     }
     fn keyed(mut self, key: &str) -> Self {
@@ -363,6 +363,7 @@ pub fn new_run(event: &Event, workflow: &str) -> Run {
         cancelling: None,
         mode: Mode::Live,
         dry: false,
+        admission: None,
     }
 }
 
