@@ -39,8 +39,9 @@ pub static UNGUARDED_DESTRUCTIVE: Kind = kind(
     "a destructive step that nothing guards",
     "The action moves money or destroys something, and the step runs without anybody having \
      looked at what it would do. Let the step need an `approve` step, so that a person is asked; \
-     or add a test to `tests/` whose `expect.requests` names this step, so that the request is \
-     known before it is sent: `postroom test --update` writes it down.",
+     give the workflow `mode: dry` until you have seen what it plans; or add a test to `tests/` \
+     whose `expect.requests` names this step, so that the request is known before it is sent: \
+     `postroom test --update` writes it down.",
 );
 
 /// A secret where it is shown.
