@@ -124,6 +124,9 @@ pub fn rehearse(stage: Stage, event: Arriving, id: Option<EventId>) -> Result<Re
     rehearse_within(stage, event, id, Bounds::NONE)
 }
 
+/// The span that everything stands in which a rehearsal logs: nothing of it happens.
+pub const SPAN: &str = "rehearsal";
+
 /// The same within bounds.
 ///
 /// # Errors
@@ -134,6 +137,7 @@ pub fn rehearse_within(
     id: Option<EventId>,
     bounds: Bounds,
 ) -> Result<Rehearsed, Error> {
+    let _in = tracing::info_span!(SPAN).entered();
     let clock = Arc::new(Jumping::from(stage.now_ms));
     match clock.play(play(stage, event, id, bounds, Arc::clone(&clock))) {
         Ok(rehearsed) => rehearsed,

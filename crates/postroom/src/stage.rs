@@ -10,9 +10,6 @@ use postroom_store::model::Model;
 
 use crate::fixture::event::Staged;
 
-/// The span that everything a rehearsal logs stands in, for whoever keeps a log of what happens.
-pub(crate) const SPAN: &str = "rehearsal";
-
 /// An empty store in memory.
 pub(crate) fn empty(bell: Arc<Bell>) -> Arc<dyn Store> {
     Arc::new(Model::new(bell as _))
@@ -38,6 +35,5 @@ pub(crate) fn play(
         script: script.clone(),
         only: only.map(str::to_owned),
     };
-    let _in = tracing::info_span!(SPAN).entered();
     rehearse(stage, event.arriving.clone(), event.id)
 }

@@ -114,6 +114,9 @@ fn models() -> Vec<(String, String)> {
         "examples/onboarding",
         "examples/onboarding/tests",
         "examples/onboarding/workflows",
+        "examples/orders",
+        "examples/orders/tests",
+        "examples/orders/workflows",
     ];
     let mut found = Vec::new();
     for folder in folders {

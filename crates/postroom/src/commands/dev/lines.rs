@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use clap::builder::styling::{AnsiColor, Style};
+use postroom_engine::rehearsal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -12,7 +13,6 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::output::moment::{Moment, span};
 use crate::output::{outcome_colour, plain};
-use crate::stage;
 
 /// What is logged: everything of interest, and of the engine the ends of runs and of steps that
 /// call nobody.
@@ -43,8 +43,8 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        // The tests that `dev` plays run the engine too, and nothing of it happens.
-        if context.event_scope().into_iter().flatten().any(|span| span.name() == stage::SPAN) {
+        // Tests and plans run the engine too, and nothing of it happens.
+        if context.event_scope().into_iter().flatten().any(|span| span.name() == rehearsal::SPAN) {
             return Ok(());
         }
         let mut said = Said { level: *event.metadata().level(), ..Said::default() };
