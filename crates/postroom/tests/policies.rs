@@ -264,7 +264,8 @@ expect:
     let now = ["--now", "2026-11-25T09:00:00Z"];
     let plan = [&["plan", "--event", "event.json"], &now[..]].concat();
     let text = project.run(&plan).good();
-    for said in ["the run ends succeeded", "1. w/post, after 30.00 s\nPOST ", "1 request would be"]
+    for said in
+        ["the run ends succeeded", "2. w/post, after 30.00 s\nPOST ", "1 request and 1 event"]
     {
         assert!(text.contains(said), "{said:?} is not in\n{text}");
     }
