@@ -136,11 +136,13 @@ impl Engine {
                 json!({ "approved": answer.approved, "by": answer.actor, "note": answer.note });
             let output = Json::from_serialize(&output).unwrap_or_else(|_| Json::null());
             let by = Word { actor: answer.actor.to_owned(), note: answer.note.map(str::to_owned) };
-            inner.resume(run, step, spot, output, by).await?
+            let command = Command::Resume { step: step.to_owned(), spot, output };
+            inner.bring(run, spot, command, by).await?
         } else {
             let why = answer.note.map(|note| format!(": {note}")).unwrap_or_default();
-            let note = format!("rejected `{step}`{why}");
-            self.order(run, Command::Cancel, answer.actor, Some(&note)).await?
+            let note = Some(format!("rejected `{step}`{why}"));
+            let by = Word { actor: answer.actor.to_owned(), note };
+            inner.bring(run, spot, Command::Reject { spot }, by).await?
         };
         Ok(match ordered {
             Ordered::Done(run) => Ok(*run),

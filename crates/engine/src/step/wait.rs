@@ -151,6 +151,12 @@ impl Attempt {
         if let (Ok(true), Some(output)) = (self.holds(), self.told_output()) {
             return Ok(self.end(Outcome::Done { output }, Report::default(), started));
         }
+        if let Some(child) = self.child {
+            // Sent out again, it waits for the run that it has called before.
+            let (until_ms, now_ms) = (self.after(call.timeout_ms), self.now_ms());
+            let report = Report { child: Some(child), ..Report::default() };
+            return Ok(self.park(Ok(until_ms), Some(now_ms), report, started));
+        }
         let (arrival, child) = match self.called(call) {
             Ok(Some(called)) => called,
             Ok(None) => return Ok(self.end(Outcome::Skipped, Report::default(), started)),
@@ -228,7 +234,8 @@ impl Attempt {
                 if row.event.received_ms < self.run.created_ms || looked > LOOK_BACK {
                     break 'pages;
                 }
-                if self.taken(&row.event.id.to_string()) || row.event.id == self.run.event {
+                let taken = wake::taken(&self.known.workflow, &self.outputs, row.event.id);
+                if taken || row.event.id == self.run.event {
                     continue;
                 }
                 let Some(row) = self.inner.store.event(row.event.id).await? else { continue };
@@ -247,13 +254,6 @@ impl Attempt {
             None if self.now_ms() < until_ms => Outcome::Park { until_ms, look_ms: until_ms },
             None => done(json!({ "event": null, "timedOut": true })),
         })
-    }
-
-    /// Whether another step of the run has waited for this event and got it.
-    fn taken(&self, event: &str) -> bool {
-        let steps = self.known.workflow.steps.iter().zip(&self.outputs);
-        let mut outputs = steps.filter(|(step, _)| matches!(step.task, Task::Await(_)));
-        outputs.any(|(_, output)| output.as_ref().is_some_and(|o| o.text().contains(event)))
     }
 
     /// What a run that this one has called came to.
