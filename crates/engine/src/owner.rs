@@ -330,6 +330,11 @@ impl Owner {
                 if !asked.is_none_or(asks) {
                     return Ok(Vec::new());
                 }
+                if self.run.cancelling.is_some() {
+                    // That it is to end is on disk already.
+                    let _ = told.send(self.run.clone());
+                    return Ok(Vec::new());
+                }
                 self.told.push(told);
                 return Ok(self.proceed(Input::Cancel(word)));
             }

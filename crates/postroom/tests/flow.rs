@@ -270,6 +270,9 @@ fn a_cancelled_run_waits_for_what_may_not_be_repeated() {
     let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), &body);
     assert_eq!(answer.json()["cancelling"]["actor"], "ann", "{}", answer.text());
     assert_eq!(answer.json()["state"], "running");
+    // Said once more, it is answered without waiting for the call.
+    let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), "{}");
+    assert_eq!(answer.json()["cancelling"]["actor"], "ann", "{}", answer.text());
     ledger.double.release();
     let run = server.run_by_id(id(&run), &["cancelled"]);
     assert_eq!(journal(&run), ["intent one", "cancelling -", "done one", "cancelled -"], "{run:#}");
