@@ -23,7 +23,7 @@ use crate::step::{self, Attempt, Ended, Work};
 use crate::workers::Worker;
 use crate::{Inner, policy, unowned};
 
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Child, Memory};
 pub(crate) use registry::Owned;
 
 /// Room for a run.
@@ -207,7 +207,7 @@ impl Owner {
             self.memory.keep_list(spot.step, list);
         }
         if let Some(child) = report.child {
-            self.memory.waits_for(spot, child);
+            self.memory.waits_for(spot, Child { run: child, dry: report.dry });
         }
         self.emits.extend(emits);
         Input::Ended { spot, outcome, chance: self.inner.entropy.chance(), report }
