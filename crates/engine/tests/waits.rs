@@ -128,6 +128,30 @@ steps:
   - { id: post, uses: http/request, with: { url: 'https://a.example/slow' } }
 ";
 
+#[tokio::test]
+async fn a_question_is_listed_while_another_step_is_at_work() {
+    let stage = stage(ASKS).await;
+    stage.engine.start();
+    stage.send("A", "{}").await;
+    stage.until("asks", "it sleeps", |run| run.state == RunState::Sleeping).await;
+    stage.clock.move_by(NAP_MS);
+    stage.desk.asked(1).await;
+    stage.clock.move_by(1);
+    stage.send("A", "{}").await;
+    let young = stage.until("asks", "it sleeps", |run| run.state == RunState::Sleeping).await;
+    let (asked, next) = stage.engine.asked(None, 9).await.unwrap();
+    assert_eq!((asked.len(), next), (2, None));
+    assert_eq!((asked[0].run, asked[1].ask.as_str()), (young.id, "Sure?"));
+    let old = asked[1].run;
+    // Page by page, they come in the same order.
+    let (first, next) = stage.engine.asked(None, 1).await.unwrap();
+    assert_eq!((first.len(), first[0].run, next), (1, young.id, Some(young.id)));
+    let (second, _) = stage.engine.asked(next, 1).await.unwrap();
+    assert_eq!((second.len(), second[0].run), (1, old));
+    stage.engine.answer(old, answer(true)).await.unwrap().unwrap();
+    assert_eq!(stage.engine.asked(None, 9).await.unwrap().0.len(), 1);
+}
+
 /// A run of `asks` that asks, and waits for the worker that a run of `slow` has.
 async fn without_worker() -> Stage {
     let stage = narrow(ASKS).await;
