@@ -20,7 +20,6 @@ use tracing::{debug, info, warn};
 
 use crate::dispatch::Known;
 use crate::step::{self, Attempt, Ended, Work};
-use crate::workers::Worker;
 use crate::{Inner, policy, unowned};
 
 pub(crate) use memory::{Child, Memory};
