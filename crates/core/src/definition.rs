@@ -392,7 +392,7 @@ impl Workflow {
             each: None,
             condition: None,
             needs: Vec::new(),
-            retry: RetryPolicy { attempts: 10, ..RetryPolicy::default() },
+            retry: RetryPolicy::default(),
             timeout_ms: 60_000,
         };
         Self {

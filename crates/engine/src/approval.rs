@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::Engine;
 
-/// Sleeping runs looked at for one page of questions.
+/// Runs in one state that are looked at for one page of questions.
 const LOOKED_AT: usize = 2_000;
 
 /// Runs looked up at once.
@@ -68,7 +68,30 @@ impl Engine {
         before: Option<RunId>,
         limit: usize,
     ) -> Result<(Vec<Asked>, Option<RunId>), Error> {
-        let state = Some(RunState::Sleeping);
+        // One that asks may have another step at work.
+        let (mut found, at_work) = self.asked_in(RunState::Running, before, limit).await?;
+        let (asleep, slept) = self.asked_in(RunState::Sleeping, before, limit).await?;
+        found.extend(asleep);
+        found.sort_by_key(|asked| std::cmp::Reverse(asked.run));
+        found.dedup_by_key(|asked| asked.run);
+        // What lies beyond the end of either list is for the next page.
+        let mut next = at_work.max(slept);
+        found.retain(|asked| Some(asked.run) >= next);
+        if found.len() > limit {
+            found.truncate(limit);
+            next = found.last().map(|asked| asked.run);
+        }
+        Ok((found, next))
+    }
+
+    /// Questions of runs in one state.
+    async fn asked_in(
+        &self,
+        state: RunState,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<(Vec<Asked>, Option<RunId>), Error> {
+        let state = Some(state);
         let mut filter = RunFilter { state, before, limit: PAGE, ..RunFilter::default() };
         let (mut found, mut looked) = (Vec::new(), 0);
         loop {
@@ -136,11 +159,13 @@ impl Engine {
                 json!({ "approved": answer.approved, "by": answer.actor, "note": answer.note });
             let output = Json::from_serialize(&output).unwrap_or_else(|_| Json::null());
             let by = Word { actor: answer.actor.to_owned(), note: answer.note.map(str::to_owned) };
-            inner.resume(run, step, spot, output, by).await?
+            let command = Command::Resume { step: step.to_owned(), spot, output };
+            inner.bring(run, spot, command, by).await?
         } else {
             let why = answer.note.map(|note| format!(": {note}")).unwrap_or_default();
-            let note = format!("rejected `{step}`{why}");
-            self.order(run, Command::Cancel, answer.actor, Some(&note)).await?
+            let note = Some(format!("rejected `{step}`{why}"));
+            let by = Word { actor: answer.actor.to_owned(), note };
+            inner.bring(run, spot, Command::Reject { spot }, by).await?
         };
         Ok(match ordered {
             Ordered::Done(run) => Ok(*run),

@@ -104,6 +104,7 @@ impl Engine {
         // No de-duplication of any kind: a person asked for the repetition.
         let mut starts = self.project().router.route(&event, Limits::default());
         starts.iter_mut().for_each(|start| start.dedupe = None);
+        starts.extend(inner.waits.start(&inner.wake, &event));
         let event = Arc::new(event);
         let arrival = Arrival { event, dedupe: None, dedupe_until_ms: now_ms, starts };
         inner.write_down(arrival).await.map(Some)

@@ -70,7 +70,7 @@ impl Engine {
             let word = Word { actor: actor.clone(), note: note.clone() };
             let (told, answer) = tokio::sync::oneshot::channel();
             // Whoever works on it cuts off what may be cut off, and waits for what may not.
-            if self.inner.owned.tell(run, Note::Cancel { word, told }).await
+            if self.inner.owned.tell(run, Note::Cancel { word, asked: None, told }).await
                 && let Ok(changed) = answer.await
             {
                 info!(%run, workflow = changed.workflow, state = changed.state.name(), "ordered");

@@ -3,6 +3,7 @@
 
 mod memory;
 mod registry;
+mod room;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use postroom_core::journal::Kind;
-use postroom_core::run::{self, Effect, Input, Report, RunState, Spot, Word, advance};
+use postroom_core::run::{self, Effect, Input, Report, RunState, Spot, StepRun, Word, advance};
 use postroom_core::{Entry, Event, Json, Outcome, Run};
 use postroom_store::{Arrival, Committed, Error, Fence, Lease, Transition};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -19,10 +20,9 @@ use tracing::{debug, info, warn};
 
 use crate::dispatch::Known;
 use crate::step::{self, Attempt, Ended, Work};
-use crate::workers::Worker;
 use crate::{Inner, policy, unowned};
 
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Child, Memory};
 pub(crate) use registry::Owned;
 
 /// Room for a run.
@@ -47,8 +47,8 @@ pub(crate) enum Note {
     Called { spot: Spot, call: String, output: Json, report: Report, written: Written },
     /// What a step waits for has come.
     Resume { spot: Spot, output: Json, by: Word, told: Told },
-    /// Somebody ends the run.
-    Cancel { word: Word, told: Told },
+    /// Somebody ends the run; only while a step asks, if it is an answer to that.
+    Cancel { word: Word, asked: Option<Spot>, told: Told },
 }
 
 /// A run lost to somebody else; what was not written is not to be done.
@@ -98,6 +98,13 @@ pub(crate) async fn fetch(
 
 /// Gives runs back that have come to rest: ended, or asleep until a time.
 pub(crate) async fn give_back(mut owners: Vec<Owner>, slots: OwnedSemaphorePermit) {
+    for owner in &mut owners {
+        // It was written down as at work meanwhile, and then found neither there nor asleep.
+        if owner.seq > 0 && owner.run.state == RunState::Sleeping {
+            let now_ms = owner.inner.clock.now_ms();
+            owner.run.look_again(&owner.known.workflow, now_ms);
+        }
+    }
     let written = Owner::write_all(&mut owners).await;
     drop(slots);
     for (owner, written) in owners.iter().zip(written) {
@@ -139,16 +146,10 @@ impl Owner {
 
     /// Works on the run until it is at rest or lost.
     pub async fn work(mut self, mut work: Vec<Work>, place: Place) {
-        let worker = match work.is_empty() {
-            true => None,
-            false => match self.worker().await {
-                Some(worker) => Some(worker),
-                None => return,
-            },
-        };
-        drop(place.ahead);
         let (notes, mut noted) = mpsc::channel(8);
         let owned = self.inner.owned.enter(self.run.id, self.fence, notes.clone());
+        let Ok(worker) = self.worker(&mut work, &mut noted).await else { return };
+        drop(place.ahead);
         let mut attempts = FuturesUnordered::new();
         let mut handles: BTreeMap<Spot, AbortHandle> = BTreeMap::new();
         while self.run.state == RunState::Running {
@@ -191,26 +192,6 @@ impl Owner {
         give_back(vec![self], place.slot).await;
     }
 
-    /// Waits for a free worker. `None` if the right to the run was lost meanwhile, or the engine
-    /// stops; the run is given back then.
-    async fn worker(&self) -> Option<Worker> {
-        let inner = &*self.inner;
-        let claimed_ms = inner.clock.now_ms();
-        let worker = tokio::select! {
-            biased;
-            () = inner.stopping.cancelled() => {
-                unowned::hand_back(inner, self.run.id, self.fence).await;
-                return None;
-            }
-            worker = inner.workers.get(self.place_ms, self.run.id) => worker,
-        };
-        if inner.clock.now_ms() - claimed_ms < inner.settings.lease_ms / 3 {
-            return Some(worker);
-        }
-        // It waited long enough for somebody else to have it by now.
-        self.extend().await.then_some(worker)
-    }
-
     fn settle(&mut self, ended: Ended) -> Vec<Work> {
         let input = self.ended(ended);
         self.proceed(input)
@@ -225,7 +206,7 @@ impl Owner {
             self.memory.keep_list(spot.step, list);
         }
         if let Some(child) = report.child {
-            self.memory.waits_for(spot, child);
+            self.memory.waits_for(spot, Child { run: child, dry: report.dry });
         }
         self.emits.extend(emits);
         Input::Ended { spot, outcome, chance: self.inner.entropy.chance(), report }
@@ -237,6 +218,10 @@ impl Owner {
         let mut effects = VecDeque::from(self.advance(input));
         while let Some(effect) = effects.pop_front() {
             let (spot, attempt) = match effect {
+                // It was cut off before it began.
+                Effect::Call { spot, .. } if !self.run.at(spot).is_some_and(StepRun::open) => {
+                    continue;
+                }
                 Effect::Call { spot, attempt } => (spot, attempt),
                 Effect::Abort { spot } => {
                     work.retain(|work| work.spot() != spot);
@@ -331,7 +316,7 @@ impl Owner {
                 (Input::Called { spot, report, call, output }, written)
             }
             Note::Resume { spot, output, by, told } => {
-                if !self.run.at(spot).is_some_and(run::StepRun::parked) {
+                if !self.run.at(spot).is_some_and(StepRun::parked) {
                     return Ok(Vec::new());
                 }
                 self.memory.done(spot, Some(output.clone()));
@@ -339,7 +324,16 @@ impl Owner {
                 self.aborts.push(spot);
                 return Ok(self.proceed(Input::Resumed { spot, output, by }));
             }
-            Note::Cancel { word, told } => {
+            Note::Cancel { word, asked, told } => {
+                let asks = |spot| self.run.at(spot).is_some_and(StepRun::parked);
+                if !asked.is_none_or(asks) {
+                    return Ok(Vec::new());
+                }
+                if self.run.cancelling.is_some() {
+                    // That it is to end is on disk already.
+                    let _ = told.send(self.run.clone());
+                    return Ok(Vec::new());
+                }
                 self.told.push(told);
                 return Ok(self.proceed(Input::Cancel(word)));
             }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use postroom_adapters::{Action, Adapter, Context, HttpRequest, Idempotency, Planned};
 use postroom_core::definition::{Act, Step, Task};
 use postroom_core::run::{Report, Run, Spot};
-use postroom_core::{Event, Failure, Json, Outcome, RunId, problem};
+use postroom_core::{Event, Failure, Json, Outcome, problem};
 use postroom_expr::{Mapping, Template};
 use postroom_store::Arrival;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,7 @@ use tracing::info;
 
 use crate::dispatch::Known;
 use crate::outbound::{Answered, NoAnswer, Purpose};
-use crate::owner::Note;
+use crate::owner::{Child, Note};
 use crate::project::Connection;
 use crate::secrets::redact;
 use crate::{Inner, Project};
@@ -47,7 +47,7 @@ pub(crate) struct Attempt {
     /// The item it is about.
     pub item: Option<Json>,
     /// The run it waits for.
-    pub child: Option<RunId>,
+    pub child: Option<Child>,
 }
 
 /// What a step is given and the key of what it makes; `None` where its condition is false.

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use postroom_core::definition::{Await, Task};
 use postroom_core::run::{RunState, Spot, StepRun, Word};
 use postroom_core::trigger::{Start, call_of};
-use postroom_core::{Event, Failure, Json, Outcome, Run, RunId, Workflow, journal, parse, problem};
+use postroom_core::{Event, EventId, Json, Outcome, Run, RunId, Workflow, journal, parse};
 use postroom_store::{Command, Error, Order, Ordered, RunFilter, Store};
 use serde_json::json;
 use tracing::warn;
@@ -20,8 +20,12 @@ use crate::step::{Attempt, View, caller};
 /// Runs looked up at once.
 const PAGE: usize = 200;
 
-/// How often, and how long after each other, a run that somebody works on is tried again.
-const TRIES: (u32, i64) = (40, 50);
+/// How often, and how long after each other, a run that somebody works on is tried again. Owners
+/// of this process are told; this is for the moments between them, and for those of others.
+const TRIES: (u32, i64) = (20, 50);
+
+/// How long an event waits that could not be given to such a run, before it is given again.
+const BUSY_MS: i64 = 500;
 
 /// Who brings what a run waits for, in its journal.
 const ACTOR: &str = "postroom";
@@ -105,10 +109,28 @@ pub(crate) fn fits(view: &View<'_>, spot: Spot, wait: &Await) -> bool {
     }
 }
 
-/// Gives the event of the attempt's run to every run that waits for it.
+/// Whether a step of a run that waited for events has had this one.
+pub(crate) fn taken(workflow: &Workflow, outputs: &[Option<Json>], event: EventId) -> bool {
+    let event = event.to_string();
+    let steps = workflow.steps.iter().zip(outputs);
+    let mut outputs = steps.filter(|(step, _)| matches!(step.task, Task::Await(_)));
+    outputs.any(|(_, output)| output.as_ref().is_some_and(|output| output.text().contains(&event)))
+}
+
+/// What came of giving an event to a run.
+enum Given {
+    Taken,
+    NotWanted,
+    /// Somebody works on the run and cannot be reached. It is to be given again.
+    Busy,
+}
+
+/// Gives the event of the attempt's run to every run that waits for it. A run that is at work when
+/// those that sleep are looked at, and asleep when those at work are, is found by neither: it looks
+/// by itself when it comes back, see [`Run::look_again`].
 pub(crate) async fn deliver(attempt: &Attempt) -> Result<Outcome, Error> {
     let (inner, event) = (&attempt.inner, &*attempt.event);
-    let mut woken = Vec::new();
+    let (mut woken, mut busy) = (Vec::new(), false);
     for workflow in inner.waits.of(&event.kind) {
         for state in [RunState::Running, RunState::Sleeping] {
             let (state, workflow) = (Some(state), Some(workflow.clone()));
@@ -118,9 +140,9 @@ pub(crate) async fn deliver(attempt: &Attempt) -> Result<Outcome, Error> {
                 for (run, _) in &page.rows {
                     filter.before = Some(run.id);
                     match give(inner, event, run).await? {
-                        Some(true) => woken.push(run.id),
-                        Some(false) => {}
-                        None => return Ok(busy(run)),
+                        Given::Taken => woken.push(run.id),
+                        Given::NotWanted => {}
+                        Given::Busy => busy = true,
                     }
                 }
                 if !page.more {
@@ -129,79 +151,91 @@ pub(crate) async fn deliver(attempt: &Attempt) -> Result<Outcome, Error> {
             }
         }
     }
+    if busy {
+        // However long that takes: it is no failure, and the event must not be lost.
+        return Ok(Outcome::Wait { until_ms: inner.clock.now_ms() + BUSY_MS });
+    }
     let output = Json::from_serialize(&json!({ "woken": woken }));
     Ok(Outcome::Done { output: output.unwrap_or_else(|_| Json::null()) })
 }
 
-fn busy(run: &Run) -> Outcome {
-    let message = format!("run {} is at work and cannot take what it waits for yet", run.id);
-    Outcome::Retry { after_ms: Some(1_000), failure: Failure::new(problem::CONFLICT.code, message) }
-}
-
-/// Gives an event to a run if it waits for it; says whether it did, or nothing if it could not be
-/// given now.
-async fn give(inner: &Inner, event: &Event, run: &Run) -> Result<Option<bool>, Error> {
-    if run.event == event.id || !run.steps.iter().any(StepRun::parked) {
-        return Ok(Some(false));
+/// Gives an event to a run if it waits for it: to the first of its steps that does.
+async fn give(inner: &Inner, event: &Event, run: &Run) -> Result<Given, Error> {
+    // What was there before the run is not what it waits for.
+    let before = run.event == event.id || event.received_ms < run.created_ms;
+    if before || !run.steps.iter().any(StepRun::parked) {
+        return Ok(Given::NotWanted);
     }
     let Ok(known) = inner.definitions.get(inner, run.definition).await? else {
-        return Ok(Some(false));
-    };
-    let Some((run, of_run, entries)) = inner.store.run(run.id).await? else {
-        return Ok(Some(false));
+        return Ok(Given::NotWanted);
     };
     let workflow = &known.workflow;
-    let memory = Memory::of(workflow, entries);
-    for (index, step) in workflow.steps.iter().enumerate() {
-        let Task::Await(wait) = &step.task else { continue };
-        let spot = Spot::step(index);
-        if wait.event != event.kind || !run.at(spot).is_some_and(StepRun::parked) {
-            continue;
-        }
-        let view = View {
-            event: &of_run,
-            run: &run,
-            workflow,
-            outputs: &memory.outputs,
-            item: None,
-            arrived: Some(event),
+    // Once more whenever the step that waited has had something else meanwhile.
+    loop {
+        let Some((run, of_run, entries)) = inner.store.run(run.id).await? else {
+            return Ok(Given::NotWanted);
         };
-        if !fits(&view, spot, wait) {
-            continue;
+        let memory = Memory::of(workflow, entries);
+        if taken(workflow, &memory.outputs, event.id) {
+            return Ok(Given::NotWanted);
         }
+        let wants = |spot: &Spot| {
+            let Task::Await(wait) = &workflow.steps[spot.step].task else { return false };
+            let view = View {
+                event: &of_run,
+                run: &run,
+                workflow,
+                outputs: &memory.outputs,
+                item: None,
+                arrived: Some(event),
+            };
+            let waits = wait.event == event.kind && run.at(*spot).is_some_and(StepRun::parked);
+            waits && fits(&view, *spot, wait)
+        };
+        let Some(spot) = (0..workflow.steps.len()).map(Spot::step).find(wants) else {
+            return Ok(Given::NotWanted);
+        };
         let output = Json::from_serialize(&output(event)).unwrap_or_else(|_| Json::null());
         let by = Word { actor: ACTOR.to_owned(), note: Some(event.id.to_string()) };
-        return Ok(match inner.resume(run.id, &step.id, spot, output, by).await? {
-            Ordered::Done(_) => Some(true),
-            Ordered::Refused(run) if run.at(spot).is_some_and(StepRun::parked) => None,
-            Ordered::Refused(_) | Ordered::Missing => Some(false),
-        });
+        let step = workflow.steps[spot.step].id.clone();
+        match inner.bring(run.id, spot, Command::Resume { step, spot, output }, by).await? {
+            Ordered::Done(_) => return Ok(Given::Taken),
+            Ordered::Missing => return Ok(Given::NotWanted),
+            Ordered::Refused(run) if run.at(spot).is_some_and(StepRun::parked) => {
+                return Ok(Given::Busy);
+            }
+            Ordered::Refused(_) => {}
+        }
     }
-    Ok(Some(false))
 }
 
 impl Inner {
-    /// Gives a run what one of its steps waits for: through its owner if it has one here.
-    pub(crate) async fn resume(
+    /// Brings a run what one of its steps waits for, or the word that it is not to have it: through
+    /// its owner if it has one here.
+    pub(crate) async fn bring(
         &self,
         run: RunId,
-        step: &str,
         spot: Spot,
-        output: Json,
+        command: Command,
         by: Word,
     ) -> Result<Ordered, Error> {
         let mut tries = 0;
         loop {
             let (told, answer) = tokio::sync::oneshot::channel();
-            let note = Note::Resume { spot, output: output.clone(), by: by.clone(), told };
+            let note = match &command {
+                Command::Resume { output, .. } => {
+                    Note::Resume { spot, output: output.clone(), by: by.clone(), told }
+                }
+                _ => Note::Cancel { word: by.clone(), asked: Some(spot), told },
+            };
             if self.owned.tell(run, note).await
                 && let Ok(run) = answer.await
             {
                 return Ok(Ordered::Done(Box::new(run)));
             }
             let (actor, note) = (by.actor.clone(), by.note.clone());
-            let command = Command::Resume { step: step.to_owned(), spot, output: output.clone() };
-            let order = Order { run, command, actor, note, now_ms: self.clock.now_ms() };
+            let order =
+                Order { run, command: command.clone(), actor, note, now_ms: self.clock.now_ms() };
             let ordered = self.store.control(order).await?;
             tries += 1;
             match &ordered {
@@ -239,7 +273,8 @@ impl Inner {
                 let output = journal::output(&entries).unwrap_or_else(Json::null);
                 let by = Word { actor: ACTOR.to_owned(), note: Some(run.id.to_string()) };
                 let spot = Spot { step: index, item };
-                self.resume(caller, step, spot, output, by).await?;
+                let command = Command::Resume { step: step.to_owned(), spot, output };
+                self.bring(caller, spot, command, by).await?;
             }
             Ok::<(), Error>(())
         };

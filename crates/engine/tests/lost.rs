@@ -3,109 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod stage;
 
-use postroom_adapters::Catalog;
-use postroom_core::definition::{Defaults, Stored};
+use std::sync::atomic::Ordering;
+
 use postroom_core::journal::Kind;
-use postroom_core::run::{Reason, RunState};
-use postroom_core::{DefinitionHash, EventId, Json, Run, RunId, parse};
-use postroom_engine::clock::SystemClock;
-use postroom_engine::outbound::Http;
-use postroom_engine::secrets::Fixed;
-use postroom_engine::{Arriving, Bell, Engine, Parts, Project, Rejected, Settings};
-use postroom_store::model::Model;
-use postroom_store::{
-    Arrival, Claimed, Committed, Count, Counted, Error, EventFilter, EventRow, Fence, History,
-    Order, Ordered, Page, Pruned, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition,
-};
-use tokio::sync::Notify;
-
-/// The model behind a line that loses what comes back, and sometimes what goes out.
-struct Losing {
-    model: Model,
-    /// Answers still to be lost; every second one before the request has arrived.
-    lose: AtomicU32,
-    /// A run has ended.
-    ended: Notify,
-}
-
-impl Losing {
-    fn new(bell: &Arc<Bell>) -> Arc<Self> {
-        let model = Model::new(Arc::clone(bell) as _);
-        Arc::new(Self { model, lose: AtomicU32::new(0), ended: Notify::new() })
-    }
-
-    async fn send<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let less = |left: u32| left.checked_sub(1);
-        let lost = Err(Error::Lost { reason: "the line broke".to_owned() });
-        match self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
-            Ok(left) if left % 2 == 0 => lost,
-            Ok(_) => call.await.and(lost),
-            Err(_) => call.await,
-        }
-    }
-}
-
-impl Store for Losing {
-    fn record(&self, arrivals: Vec<Arrival>) -> Reply<'_, Vec<Recorded>> {
-        Box::pin(self.send(self.model.record(arrivals)))
-    }
-    fn claim(&self, limit: usize, lease_ms: i64, now_ms: i64) -> Reply<'_, Claimed> {
-        self.model.claim(limit, lease_ms, now_ms)
-    }
-    fn extend(&self, held: Vec<(RunId, Fence)>, ms: i64, now_ms: i64) -> Reply<'_, Vec<bool>> {
-        self.model.extend(held, ms, now_ms)
-    }
-    fn commit(&self, transitions: Vec<Transition>) -> Reply<'_, Vec<Committed>> {
-        let ended = transitions.iter().any(|transition| transition.run.state.ended());
-        Box::pin(async move {
-            let committed = self.send(self.model.commit(transitions)).await?;
-            if ended {
-                self.ended.notify_one();
-            }
-            Ok(committed)
-        })
-    }
-    fn reap(&self, now_ms: i64) -> Reply<'_, u64> {
-        self.model.reap(now_ms)
-    }
-    fn control(&self, order: Order) -> Reply<'_, Ordered> {
-        self.model.control(order)
-    }
-    fn lead<'a>(&'a self, role: &'a str, by: &'a str, until: i64, now: i64) -> Reply<'a, bool> {
-        self.model.lead(role, by, until, now)
-    }
-    fn counters(&self, counts: Vec<Count>, now_ms: i64) -> Reply<'_, Counted> {
-        self.model.counters(counts, now_ms)
-    }
-    fn put_definition(&self, name: String, definition: Stored) -> Reply<'_, DefinitionHash> {
-        self.model.put_definition(name, definition)
-    }
-    fn definitions(&self, of: Option<Vec<DefinitionHash>>) -> Reply<'_, Vec<(String, Stored)>> {
-        self.model.definitions(of)
-    }
-    fn event(&self, id: EventId) -> Reply<'_, Option<EventRow>> {
-        self.model.event(id)
-    }
-    fn events(&self, filter: EventFilter) -> Reply<'_, Page<EventRow>> {
-        self.model.events(filter)
-    }
-    fn run(&self, id: RunId) -> Reply<'_, Option<History>> {
-        self.model.run(id)
-    }
-    fn runs(&self, filter: RunFilter) -> Reply<'_, Page<(Run, String)>> {
-        self.model.runs(filter)
-    }
-    fn stats(&self) -> Reply<'_, Stats> {
-        self.model.stats()
-    }
-    fn prune(&self, retention: Retention, now_ms: i64) -> Reply<'_, Pruned> {
-        self.model.prune(retention, now_ms)
-    }
-}
+use postroom_core::run::{Reason, Run, RunState};
+use postroom_engine::{Arriving, Engine, Rejected, Settings};
+use postroom_store::{RunFilter, Store};
+use stage::{Hands, Losing, Stage};
 
 const ECHO: &str = "
 workflow: echo
@@ -115,35 +21,13 @@ steps:
 ";
 
 /// An engine over a store that loses nothing yet.
-async fn engine(settings: Settings) -> (Engine, Arc<Losing>) {
-    let bell = Arc::new(Bell::default());
-    let store = Losing::new(&bell);
-    let parts = Parts {
-        store: Arc::clone(&store) as _,
-        bell,
-        clock: Arc::new(SystemClock),
-        secrets: Arc::new(Fixed::default()),
-        transport: Arc::new(Http::default()),
-        settings,
-    };
-    let file = "workflows/echo.yaml".to_owned();
-    let stored = Stored::new(file, ECHO.to_owned(), Defaults::default());
-    let workflow = parse::workflow(&stored).unwrap();
-    let catalog = Arc::new(Catalog::builtin().unwrap());
-    let project = Project::new(vec![(stored, workflow)], catalog, BTreeMap::new()).unwrap();
-    (Engine::new(parts, project).await.unwrap(), store)
+async fn engine(settings: Settings) -> (Engine, std::sync::Arc<Losing>) {
+    let stage = Stage::with(ECHO, Hands::Turning, settings).await;
+    (stage.engine, stage.store)
 }
 
 fn arriving(key: Option<&str>) -> Arriving {
-    Arriving {
-        source: "ingest".to_owned(),
-        kind: "A".to_owned(),
-        data: Json::parse(r#"{"n":1}"#.to_owned()).unwrap(),
-        key: key.map(str::to_owned),
-        correlation: None,
-        subject: None,
-        time_ms: None,
-    }
+    Arriving { key: key.map(str::to_owned), ..stage::arriving("A", r#"{"n":1}"#) }
 }
 
 async fn runs(store: &Losing) -> Vec<Run> {

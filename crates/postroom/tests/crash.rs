@@ -3,99 +3,37 @@
 mod harness;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use harness::{Client, Ledger, PATIENCE, Project, Stripe};
-use parking_lot::{Condvar, Mutex};
+use harness::{Chance, Ledger, Meeting, Project, Stripe};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 const KILLS: u64 = 24;
 const CLIENTS: u64 = 4;
 const SEED: u64 = 0x00c0_ffee_2026;
 
-/// Random numbers that can be had again (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
 /// What the clients and the one who kills share.
 #[derive(Default)]
 struct Shared {
+    meeting: Meeting,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Where the server is now; nothing while there is none.
-    address: Option<SocketAddr>,
     /// Keys sent, and those of them that were acknowledged, with their correlation ids.
     sent: BTreeSet<String>,
     acknowledged: Vec<(String, String)>,
-    over: bool,
-}
-
-impl Shared {
-    /// Waits for the server and takes a new key; `None` once it is over.
-    fn next(&self, client: u64, number: u64) -> Option<(SocketAddr, String)> {
-        let mut state = self.state.lock();
-        loop {
-            if state.over {
-                return None;
-            }
-            if let Some(address) = state.address {
-                let key = format!("key-{client}-{number}");
-                state.sent.insert(key.clone());
-                return Some((address, key));
-            }
-            self.changed.wait(&mut state);
-        }
-    }
-
-    fn acknowledge(&self, key: String, correlation: String) {
-        self.state.lock().acknowledged.push((key, correlation));
-        self.changed.notify_all();
-    }
-
-    fn acknowledged(&self) -> usize {
-        self.state.lock().acknowledged.len()
-    }
-
-    /// Waits for so many acknowledgements in all.
-    fn wait_for(&self, count: usize) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut state = self.state.lock();
-        while state.acknowledged.len() < count {
-            let timed_out = self.changed.wait_until(&mut state, deadline).timed_out();
-            assert!(!timed_out, "{} of {count} acknowledgements", state.acknowledged.len());
-        }
-    }
-
-    fn serve_at(&self, address: Option<SocketAddr>) {
-        self.state.lock().address = address;
-        self.changed.notify_all();
-    }
-
-    fn end(&self) {
-        self.state.lock().over = true;
-        self.changed.notify_all();
-    }
 }
 
 /// Sends events with keys of its own, one after the other, until it is over.
 fn client(shared: &Shared, client: u64) {
     let mut number = 0;
-    while let Some((address, key)) = shared.next(client, number) {
+    while let Some(place) = shared.meeting.place() {
+        let key = format!("key-{client}-{number}");
+        shared.state.lock().sent.insert(key.clone());
         number += 1;
         let body = json!({
             "event": "CREATE_STRIPE_INVOICE",
@@ -105,20 +43,12 @@ fn client(shared: &Shared, client: u64) {
                 "currency": "usd",
                 "idempotencyKey": key,
             },
-        })
-        .to_string();
-        let headers = [("content-type", "application/json")];
-        let sent = Client { address }.try_request(
-            "POST",
-            "/api/webhooks/ingest",
-            &headers,
-            body.as_bytes(),
-        );
-        // Without an answer nothing was promised. Anything but 202 would be a fault.
-        if let Ok(answer) = sent {
-            assert_eq!(answer.status, 202, "{}", answer.text());
+        });
+        // Without an answer nothing was promised.
+        if let Some(answer) = place.send(&body.to_string()) {
             let correlation = answer.json()["correlationId"].as_str().unwrap_or("").to_owned();
-            shared.acknowledge(key, correlation);
+            shared.state.lock().acknowledged.push((key, correlation));
+            shared.meeting.answered();
         }
     }
 }
@@ -148,19 +78,12 @@ fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
             std::thread::spawn(move || client(&shared, number))
         })
         .collect();
-    for _ in 0..KILLS {
-        let server = project.start();
-        shared.serve_at(Some(server.client.address));
-        let more = 1 + usize::try_from(chance.below(40)).expect("small");
-        shared.wait_for(shared.acknowledged() + more);
-        shared.serve_at(None);
-        server.kill();
-    }
-    shared.end();
+    shared.meeting.kill_again_and_again(&project, &mut chance, (KILLS, 40), |_| {});
+    shared.meeting.end();
     clients.into_iter().for_each(|client| client.join().expect("a client"));
 
     let server = project.start();
-    let runs = ended_runs(&server);
+    let runs = server.ended_runs();
     let state = shared.state.lock();
     check(&state, &runs, &stripe);
     println!(
@@ -171,29 +94,6 @@ fn nothing_acknowledged_is_lost_and_nothing_is_done_twice() {
         stripe.double.received().len(),
         started.elapsed().as_secs_f64()
     );
-}
-
-/// Every run there is, once none is under way any more.
-fn ended_runs(server: &harness::Server) -> Vec<Value> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let stats = server.read("/stats");
-        let count = |state: &str| stats["runs"][state].as_u64().unwrap_or(0);
-        let left = count("queued") + count("running") + count("sleeping");
-        if left == 0 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{left} runs are left: {stats}");
-        server.log.pause();
-    }
-    let mut runs = Vec::new();
-    let mut path = "/runs?limit=500".to_owned();
-    loop {
-        let page = server.read(&path);
-        runs.extend(page["data"].as_array().expect("runs").iter().cloned());
-        let Some(next) = page["next"].as_str() else { return runs };
-        path = format!("/runs?limit=500&cursor={next}");
-    }
 }
 
 fn check(state: &State, runs: &[Value], stripe: &Stripe) {
@@ -267,7 +167,7 @@ fn a_step_that_emits_does_it_once_whenever_it_is_killed() {
         server.kill();
     }
     let server = project.start();
-    let runs = ended_runs(&server);
+    let runs = server.ended_runs();
     assert!(runs.iter().all(|run| run["state"] == "succeeded"), "{runs:#?}");
     let (first, second): (Vec<&Value>, Vec<&Value>) =
         runs.iter().partition(|run| run["workflow"] == "first");

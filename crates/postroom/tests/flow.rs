@@ -209,6 +209,35 @@ fn a_called_workflow_is_called_once_and_gives_its_result() {
 }
 
 #[test]
+fn a_redriven_caller_takes_the_result_of_the_run_it_called() {
+    let ledger = Ledger::start();
+    let caller = "  - { id: pack, call: pack, with: { order: \"${{ event.data.order }}\" } }\n";
+    let pack = workflow("pack", "call", &post(&ledger, "pack", "", false));
+    let project = Project::new("")
+        .workflow("a", &workflow("order", "[{event: ORDER}]", caller))
+        .workflow("b", &format!("{pack}return: {{ parcel: P }}\n"));
+    let server = project.start();
+    ledger.double.fault("/pack", 1, &Fault::Instead(Ledger::refusal(422, "sold out")));
+    server.send("ORDER", &json!({"order": 7}));
+    let newest = |name: &str, states: &[&str]| {
+        let runs = server.read(&format!("/runs?workflow={name}"));
+        assert_eq!(runs["data"].as_array().map(Vec::len), Some(1), "{runs:#}");
+        server.run_by_id(runs["data"][0]["id"].as_str().expect("a run"), states)
+    };
+    let order = newest("order", &["dead"]);
+    assert_eq!(order["failure"]["failure"]["code"], "run/called-failed", "{order:#}");
+    for (name, ends) in [("pack", "succeeded"), ("order", "succeeded")] {
+        let run = newest(name, &["dead"]);
+        let redriven = server.api("POST", &format!("/dead-letters/{}/redrive", id(&run)), "");
+        assert_eq!(redriven.status, 200, "{}", redriven.text());
+        newest(name, &[ends]);
+    }
+    assert_eq!(newest("order", &["succeeded"])["output"], json!({"parcel": "P"}));
+    newest("pack", &["succeeded"]);
+    assert_eq!(ledger.entries(), ["POST /pack"]);
+}
+
+#[test]
 fn a_cancelled_run_cuts_off_what_may_be_repeated() {
     let ledger = Ledger::start();
     let steps = format!("{}{}", post(&ledger, "one", "", false), post(&ledger, "two", "", false));
@@ -241,6 +270,9 @@ fn a_cancelled_run_waits_for_what_may_not_be_repeated() {
     let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), &body);
     assert_eq!(answer.json()["cancelling"]["actor"], "ann", "{}", answer.text());
     assert_eq!(answer.json()["state"], "running");
+    // Said once more, it is answered without waiting for the call.
+    let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), "{}");
+    assert_eq!(answer.json()["cancelling"]["actor"], "ann", "{}", answer.text());
     ledger.double.release();
     let run = server.run_by_id(id(&run), &["cancelled"]);
     assert_eq!(journal(&run), ["intent one", "cancelling -", "done one", "cancelled -"], "{run:#}");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use postroom_core::definition::Stored;
 use postroom_core::id::KeyHash;
-use postroom_core::run::{Spot, Word};
+use postroom_core::run::{Spot, StepRun, Word};
 use postroom_core::trigger::Start;
 use postroom_core::{DefinitionHash, Entry, Event, EventId, Json, Run, RunId};
 
@@ -162,6 +162,12 @@ pub enum Committed {
 pub enum Command {
     /// End it, or give up on it if it is a dead letter.
     Cancel,
+    /// End it because a person refuses what one of its steps asks. Refused while somebody works on
+    /// the run, and once the step asks no more.
+    Reject {
+        /// Where the step stands.
+        spot: Spot,
+    },
     /// Send it out again, on the definition it has or on another.
     Redrive {
         /// The definition to go on with, if not the one it has. Whoever orders this makes sure
@@ -203,6 +209,10 @@ impl Order {
         match &self.command {
             Command::Cancel => run.cancel(&self.actor, note, self.now_ms),
             _ if held => None,
+            Command::Reject { spot } => {
+                let asks = run.at(*spot).is_some_and(StepRun::parked);
+                asks.then(|| run.cancel(&self.actor, note, self.now_ms)).flatten()
+            }
             Command::Redrive { definition } => {
                 run.definition = definition.unwrap_or(run.definition);
                 run.redrive(&self.actor, note, self.now_ms)

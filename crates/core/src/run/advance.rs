@@ -58,6 +58,9 @@ pub fn advance(run: Run, workflow: &Workflow, input: Input, now_ms: i64) -> Adva
 
 impl Advance {
     fn start(&mut self, workflow: &Workflow, now_ms: i64) {
+        if self.run.state == RunState::Running {
+            self.run.look_again(workflow, now_ms);
+        }
         self.run.state = RunState::Running;
         self.run.due_ms = None;
         if self.run.deadline_ms.is_none() {

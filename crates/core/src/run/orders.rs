@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Reason, Run, RunFailure, RunState, Spot, StepRun, StepState, Word};
+use crate::definition::{Task, Workflow};
 use crate::id::KeyHash;
 use crate::journal::{Entry, Kind};
 use crate::json::Json;
@@ -127,6 +128,18 @@ impl Run {
         let entry = self.resumed(id, spot, output, by, now_ms)?;
         self.due_ms = Some(now_ms);
         Some((self, entry))
+    }
+
+    /// Has every step that waits for an event look once more whether it has come. Whoever gives
+    /// events to those that wait may have passed the run over while it went to work or came back.
+    pub fn look_again(&mut self, workflow: &Workflow, now_ms: i64) {
+        for (at, step) in self.steps.iter_mut().zip(&workflow.steps) {
+            if at.parked() && at.state == StepState::Waiting && matches!(step.task, Task::Await(_))
+            {
+                at.due_ms = Some(now_ms);
+                self.due_ms = self.due_ms.map(|_| now_ms);
+            }
+        }
     }
 
     pub(super) fn resumed(

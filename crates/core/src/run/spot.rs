@@ -37,7 +37,8 @@ impl Spot {
 
 impl StepRun {
     /// Whether an attempt is under way; its items are not looked at.
-    pub(super) fn open(&self) -> bool {
+    #[must_use]
+    pub fn open(&self) -> bool {
         matches!(self.state, StepState::Running | StepState::Intent)
     }
 

@@ -15,6 +15,14 @@ struct Items {
     outputs: BTreeMap<usize, Option<Json>>,
 }
 
+/// A run that a step has called.
+#[derive(Clone, Copy)]
+pub(crate) struct Child {
+    pub run: RunId,
+    /// It acted as little as the run that called it.
+    pub dry: bool,
+}
+
 /// What is known of the steps of a run.
 pub(crate) struct Memory {
     /// Outputs of steps that are done.
@@ -22,7 +30,7 @@ pub(crate) struct Memory {
     /// Results of calls already made by steps that are not done.
     called: BTreeMap<Spot, Vec<(String, Json)>>,
     /// Runs that steps wait for.
-    children: BTreeMap<Spot, RunId>,
+    children: BTreeMap<Spot, Child>,
     items: BTreeMap<usize, Items>,
 }
 
@@ -53,7 +61,10 @@ impl Memory {
                         memory.called(spot, call.clone(), output);
                     });
                 }
-                (Kind::Waits, _) => drop(entry.child.map(|run| memory.waits_for(spot, run))),
+                (Kind::Waits, _) => {
+                    let child = entry.child.map(|run| Child { run, dry: entry.dry });
+                    child.into_iter().for_each(|child| memory.waits_for(spot, child));
+                }
                 _ => {}
             }
         }
@@ -76,8 +87,8 @@ impl Memory {
     }
 
     /// A step waits for a run.
-    pub fn waits_for(&mut self, spot: Spot, run: RunId) {
-        self.children.insert(spot, run);
+    pub fn waits_for(&mut self, spot: Spot, child: Child) {
+        self.children.insert(spot, child);
     }
 
     /// The calls already made by a step.
@@ -86,7 +97,7 @@ impl Memory {
     }
 
     /// The run that a step waits for.
-    pub fn child(&self, spot: Spot) -> Option<RunId> {
+    pub fn child(&self, spot: Spot) -> Option<Child> {
         self.children.get(&spot).copied()
     }
 

@@ -24,9 +24,13 @@ pub(crate) struct Entered {
 }
 
 impl Owned {
-    /// Makes an owner known.
+    /// Makes an owner known, unless a later one of the same run is: that one has the right to it.
     pub fn enter(&self, run: RunId, fence: Fence, notes: Sender<Box<Note>>) -> Entered {
-        self.0.lock().insert(run, (fence, notes));
+        let mut owners = self.0.lock();
+        if owners.get(&run).is_none_or(|(known, _)| *known < fence) {
+            owners.insert(run, (fence, notes));
+        }
+        drop(owners);
         Entered { owners: Arc::clone(&self.0), run, fence }
     }
 

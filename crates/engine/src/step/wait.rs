@@ -14,6 +14,7 @@ use serde_json::json;
 use tracing::warn;
 
 use super::{Attempt, Ended, View, Work, refused};
+use crate::owner::Child;
 use crate::wake;
 
 /// The most events that a step which begins to wait looks back on.
@@ -151,22 +152,29 @@ impl Attempt {
         if let (Ok(true), Some(output)) = (self.holds(), self.told_output()) {
             return Ok(self.end(Outcome::Done { output }, Report::default(), started));
         }
-        let (arrival, child) = match self.called(call) {
+        let dry = !self.mode().is_live();
+        // Sent out again, it waits for the run that it called before, unless that was for show.
+        let before = self.child.filter(|child| child.dry == dry);
+        let called = match before {
+            Some(child) => Ok(Some((None, child.run))),
+            None => self.called(call).map(|called| called.map(|(event, run)| (Some(event), run))),
+        };
+        let (arrival, child) = match called {
             Ok(Some(called)) => called,
             Ok(None) => return Ok(self.end(Outcome::Skipped, Report::default(), started)),
             Err(outcome) => return Ok(self.end(outcome, Report::default(), started)),
         };
-        let dry = !self.mode().is_live();
         let report = Report { child: Some(child), dry, ..Report::default() };
         let outcome = match call.waits {
             true => {
                 let until_ms = self.after(call.timeout_ms);
-                Outcome::Park { until_ms, look_ms: self.now_ms() + POLL_MS.0 }
+                let pause_ms = if before.is_some() { 0 } else { POLL_MS.0 };
+                Outcome::Park { until_ms, look_ms: self.now_ms() + pause_ms }
             }
             false => done(json!({ "run": child })),
         };
         let ended = self.end(outcome, report, started);
-        Ok(Ended { emits: Some(arrival), ..ended })
+        Ok(Ended { emits: arrival, ..ended })
     }
 
     /// The run of another workflow with the event it works on; `None` if the condition is false.
@@ -228,7 +236,8 @@ impl Attempt {
                 if row.event.received_ms < self.run.created_ms || looked > LOOK_BACK {
                     break 'pages;
                 }
-                if self.taken(&row.event.id.to_string()) || row.event.id == self.run.event {
+                let taken = wake::taken(&self.known.workflow, &self.outputs, row.event.id);
+                if taken || row.event.id == self.run.event {
                     continue;
                 }
                 let Some(row) = self.inner.store.event(row.event.id).await? else { continue };
@@ -249,17 +258,10 @@ impl Attempt {
         })
     }
 
-    /// Whether another step of the run has waited for this event and got it.
-    fn taken(&self, event: &str) -> bool {
-        let steps = self.known.workflow.steps.iter().zip(&self.outputs);
-        let mut outputs = steps.filter(|(step, _)| matches!(step.task, Task::Await(_)));
-        outputs.any(|(_, output)| output.as_ref().is_some_and(|o| o.text().contains(event)))
-    }
-
     /// What a run that this one has called came to.
     async fn look_after(&self, call: &Call) -> Result<Outcome, Error> {
         let name = &call.workflow;
-        let Some(child) = self.child else {
+        let Some(Child { run: child, .. }) = self.child else {
             let why = format!("it is not known which run of `{name}` this one waits for");
             return Ok(refused(Failure::new(problem::CALLED_FAILED.code, why)));
         };

@@ -4,11 +4,13 @@
 #![allow(dead_code, reason = "no single test program needs all of the harness")]
 #![allow(unused_imports, reason = "no single test program needs all of the harness")]
 
+pub mod chance;
 pub mod client;
 pub mod contract;
 pub mod double;
 pub mod ledger;
 pub mod lines;
+pub mod meeting;
 pub mod project;
 pub mod server;
 pub mod stripe;
@@ -16,11 +18,13 @@ mod wire;
 
 use std::time::Duration;
 
+pub use chance::Chance;
 pub use client::{Answer, Client};
 pub use contract::Contract;
 pub use double::{Double, Fault, Received, Reply};
 pub use ledger::Ledger;
 pub use lines::Lines;
+pub use meeting::{Meeting, Place};
 pub use project::{Project, Ran, TEMPLATE};
 pub use server::{Refused, Server};
 pub use stripe::Stripe;

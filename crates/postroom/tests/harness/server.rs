@@ -130,6 +130,40 @@ impl Server {
         }
     }
 
+    /// Every run there is, once none is under way any more.
+    #[track_caller]
+    pub fn ended_runs(&self) -> Vec<Value> {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let stats = self.read("/stats");
+            let count = |state: &str| stats["runs"][state].as_u64().unwrap_or(0);
+            let left = count("queued") + count("running") + count("sleeping");
+            if left == 0 {
+                return self.all("/runs?");
+            }
+            let late = std::time::Instant::now() > deadline;
+            assert!(
+                !late,
+                "{left} runs are left: {stats}\n{:#?}",
+                self.all("/runs?state=sleeping")
+            );
+            self.log.pause();
+        }
+    }
+
+    /// Every row of a list, page by page. The path has its `?` already.
+    #[track_caller]
+    pub fn all(&self, path: &str) -> Vec<Value> {
+        let path = format!("{path}&limit=500").replace("?&", "?");
+        let (mut rows, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.read(&format!("{path}{cursor}"));
+            rows.extend(page["data"].as_array().expect("rows").iter().cloned());
+            let Some(next) = page["next"].as_str() else { return rows };
+            cursor = format!("&cursor={next}");
+        }
+    }
+
     /// The value of a metric, by its name with labels as it stands in the text.
     #[track_caller]
     pub fn metric(&self, name: &str) -> Option<f64> {

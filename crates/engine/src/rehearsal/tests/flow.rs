@@ -271,3 +271,26 @@ steps:
     let rehearsed = played(text, assumed);
     assert_eq!(output(run(&rehearsed, "w")), r#"{"by":"assumed","late":true}"#);
 }
+
+#[test]
+fn a_step_that_is_cut_off_before_it_began_emits_nothing() {
+    // Both times are over at once: the first lets `say` begin, the second ends the run.
+    let text = "
+workflow: w
+on: [{event: A}]
+steps:
+  - { id: nap, needs: [], wait: 1h }
+  - { id: ok, needs: [], approve: { ask: Sure?, timeout: 1h } }
+  - { id: say, needs: [nap], emit: SAID, with: { n: 1 } }
+---
+workflow: said
+on: [{event: SAID}]
+steps:
+  - { id: hear, uses: local/echo, with: { n: 1 } }
+";
+    let rehearsed = played(text, Script::default());
+    let played = run(&rehearsed, "w");
+    assert_eq!(played.run.state, RunState::Cancelled);
+    assert_eq!(played.run.steps[2].state, StepState::Pending);
+    assert_eq!(rehearsed.runs.len(), 1, "{:?}", played.journal);
+}
