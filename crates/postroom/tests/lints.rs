@@ -142,6 +142,8 @@ fn a_destructive_step_is_guarded_by_a_test_that_names_it() {
     assert_eq!(warnings(&workflow(&beside))[0].0, unguarded[0].0, "nobody waits for the answer");
     let dry = warnings(&workflow(&format!("mode: dry\n{REFUND}")));
     assert_eq!(dry, [], "nothing is sent");
+    let later = format!("mode: dry\nallow: [lint/unguarded-destructive]\n{REFUND}");
+    assert_eq!(warnings(&workflow(&later)), [], "what is accepted is for when it goes live");
     let connection = "connections: { main: { provider: stripe, mode: dry } }\n";
     let project = Project::new(connection)
         .workflow("w", &format!("workflow: w\non: [{{ event: E }}]\n{REFUND}"));
