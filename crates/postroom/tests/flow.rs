@@ -59,6 +59,7 @@ fn a_person_is_asked_and_answers_after_a_restart() {
     assert!(shown.contains(&format!("postroom approvals approve {}", id(&run))), "{shown}");
     assert!(ledger.entries().is_empty(), "nothing happens before the answer");
     let said = project.run(&["approvals", "approve", id(&run), "--actor", "ann", "--note", "ok"]);
+    assert_eq!(said.out, format!("{} is approved\n", id(&run)));
     said.good();
     let run = server.run_by_id(id(&run), &["succeeded", "dead"]);
     assert_eq!(journal(&run), ["waits ok", "done ok", "done refund", "succeeded -"]);

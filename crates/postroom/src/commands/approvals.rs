@@ -44,7 +44,9 @@ async fn answer(given: &Answer, verb: &str, reach: &Reach, output: &Output) -> R
     let answer = reach.ask(ask).await?;
     output.answer(&answer, || {
         let run: Run = read(&answer)?;
-        Ok(format!("{} is {}\n", run.id, run.state.name()))
+        // Its state is of a moment ago: it sleeps, and is about to go on.
+        let told = if verb == "approve" { "approved" } else { "rejected" };
+        Ok(format!("{} is {told}\n", run.id))
     })
 }
 

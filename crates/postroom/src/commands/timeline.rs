@@ -126,7 +126,8 @@ fn row(entry: &Entry, output: &Output) -> Vec<Cell> {
     vec![
         cell(output.moment.exact(entry.at_ms)),
         cell(label(entry)),
-        cell(entry.attempt.map(|attempt| attempt.to_string()).unwrap_or_default()),
+        // Beginning to wait is no try.
+        cell(entry.attempt.filter(|tries| *tries > 0).map(|t| t.to_string()).unwrap_or_default()),
         state(kind),
         cell(entry.took_ms.map(span).unwrap_or_default()),
         Cell::new(detail(entry, output)),
@@ -226,7 +227,7 @@ event        {EVENT} A from ingest
 correlation  c
 key          k
 created      2026-11-03 12:00:00.000 +00:00 (now)
-ended        2026-11-03 12:00:01.500 +00:00 (in 1 s) after 1.50 s
+ended        2026-11-03 12:00:01.500 +00:00 (in 2 s) after 1.50 s
 redriven     once
 reason       exhausted at step post
 

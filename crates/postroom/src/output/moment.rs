@@ -37,7 +37,8 @@ impl Moment {
         let away = self.now_ms.abs_diff(at_ms);
         match (away, at_ms > self.now_ms) {
             (0..SECOND, _) => "now".to_owned(),
-            (_, true) => format!("in {}", coarse(away)),
+            // To the nearest: a moment after it was set, a deadline of two days is not `in 1 d`.
+            (_, true) => format!("in {}", coarse(away + unit(away) / 2)),
             (_, false) => format!("{} ago", coarse(away)),
         }
     }
@@ -57,6 +58,11 @@ impl Moment {
     pub fn both(&self, at_ms: i64) -> String {
         format!("{} ({})", self.exact(at_ms), self.ago(at_ms))
     }
+}
+
+/// The unit in which a time is told.
+fn unit(ms: u64) -> u64 {
+    [DAY, HOUR, MINUTE, SECOND].into_iter().find(|unit| ms >= *unit).unwrap_or(1)
 }
 
 /// One number and one unit.
@@ -108,6 +114,8 @@ pub(crate) mod tests {
             (5 * 3_600_000, "5 h ago"),
             (90 * 86_400_000, "90 d ago"),
             (-20_000, "in 20 s"),
+            (-(2 * 86_400_000 - 1_000), "in 2 d"),
+            (-(3_600_000 - 1_000), "in 1 h"),
         ] {
             assert_eq!(noon.ago(NOON_MS - away_ms), said);
         }
