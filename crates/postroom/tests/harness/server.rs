@@ -30,8 +30,9 @@ pub struct Refused {
 }
 
 impl Server {
+    /// Waits until a child that serves, with its data in a folder, is ready.
     #[track_caller]
-    pub(super) fn ready(child: Child, data: &Path) -> Self {
+    pub fn ready(child: Child, data: &Path) -> Self {
         Self::ready_after(child, data, |_| ())
     }
 
