@@ -205,8 +205,8 @@ impl<'a> Source<'a> {
     }
 
     /// The place of bytes `start..end` of a scalar's value. Exact where the value stands in the
-    /// file as it is (plain and quoted scalars without escapes, block scalars line by line), else
-    /// the scalar's own place.
+    /// file as it is (plain and quoted scalars without escapes, block scalars), else the scalar's
+    /// own place.
     pub(crate) fn inside(&self, node: &Node, start: usize, end: usize) -> At {
         let Value::Str(value) = &node.value else { return node.at };
         let Some(offset) = self.offset_of(node, value, start.min(value.len())) else {
@@ -223,26 +223,31 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The byte of the file at which byte `wanted` of a scalar's value stands. Lines of the value
-    /// are looked for one after the other, since block scalars may repeat themselves.
+    /// The byte of the file at which byte `wanted` of a scalar's value stands. Words of the value are
+    /// looked for one after the other, since only what stands between them differs: scalars of
+    /// several lines are indented, and folded.
     fn offset_of(&self, node: &Node, value: &str, wanted: usize) -> Option<usize> {
         let from = node.at.offset as usize;
         let len = if node.at.len == 0 { self.text.len() - from } else { node.at.len as usize };
         let text = self.text.get(from..from + len)?;
-        let (mut seen, mut line_start) = (0, 0);
-        for line in value.split('\n') {
-            let last = line_start + line.len() >= wanted;
-            if !line.trim().is_empty() {
-                let found = seen + text.get(seen..)?.find(line)?;
-                if last {
-                    return Some(from + found + (wanted - line_start));
+        // The first word stands behind the mark of the scalar and its header.
+        let mut seen = match text.chars().next()? {
+            '"' | '\'' => 1,
+            '>' | '|' => text.find('\n')?,
+            _ => 0,
+        };
+        let mut word_start = 0;
+        for word in value.split(char::is_whitespace) {
+            let end = word_start + word.len();
+            if !word.is_empty() {
+                seen = after_gap(text, seen, word)?;
+                if wanted <= end {
+                    return Some(from + seen + wanted.saturating_sub(word_start));
                 }
-                seen = found + line.len();
+                seen += word.len();
             }
-            if last {
-                return None;
-            }
-            line_start += line.len() + 1;
+            let space = value.get(end..)?.chars().next().map_or(0, char::len_utf8);
+            word_start = end + space;
         }
         None
     }
@@ -377,6 +382,16 @@ impl<'a> Source<'a> {
             scalar => Mapping::Literal(scalar_json(scalar)),
         }
     }
+}
+
+/// Where the next word of a scalar begins: behind white space, and behind line ends that a quoted
+/// scalar writes as `\n`.
+fn after_gap(text: &str, from: usize, word: &str) -> Option<usize> {
+    let mut rest = text.get(from..)?.trim_start();
+    while !rest.starts_with(word) {
+        rest = rest.strip_prefix("\\n")?.trim_start();
+    }
+    Some(text.len() - rest.len())
 }
 
 /// Problem text of the YAML library without its own positions and without advice to programmers.

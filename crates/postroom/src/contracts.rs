@@ -47,7 +47,8 @@ pub(crate) fn events(root: &Path, problems: &mut Vec<Problem>) -> Schemas {
     events
 }
 
-fn event(file: &str, text: &str) -> Result<Value, Vec<Problem>> {
+/// Reads the schema of an event.
+pub(crate) fn event(file: &str, text: &str) -> Result<Value, Vec<Problem>> {
     let at = |detail: String, line: usize, column: usize| {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(0);
         // A text that breaks off does so at the end of its last line.
