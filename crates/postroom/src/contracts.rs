@@ -99,7 +99,7 @@ pub(crate) fn of<'a>(
 fn contract(uses: &ActionRef, catalog: &Catalog) -> Result<Contract, Problem> {
     let (_, action) = catalog.action(uses)?;
     let (input, output) = (schema::to_type(&action.input), schema::to_type(&action.output));
-    Ok(Contract { input, output })
+    Ok(Contract { input, output, computed: action.computed().cloned() })
 }
 
 /// Schemas of events that no workflow takes: of no use, and perhaps a slip in the name.
