@@ -48,6 +48,18 @@ pub(super) const TABLE: &[Function] = &[
         ],
     ),
     method(
+        "chunk",
+        (2, 2),
+        chunk,
+        takes(&[Takes::List, Takes::Whole], Gives::By(signature::chunks)),
+        [
+            "list.chunk(size) -> list",
+            "In lists of that many items, the last of what is left; for calls that take so many.",
+            "[1, 2, 3].chunk(2)",
+            "[[1,2],[3]]",
+        ],
+    ),
+    method(
         "distinct",
         (1, 1),
         distinct,
@@ -146,6 +158,15 @@ fn slice<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
     let items = call.list(0)?;
     let kept = items.iter().take(to).skip(from).cloned().collect();
     Ok(Value::list(kept))
+}
+
+fn chunk<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let size = call.count(1)?;
+    if size == 0 {
+        return call.bad(1, "0 items make no list");
+    }
+    let items = call.list(0)?;
+    Ok(Value::list(items.chunks(size).map(|part| Value::list(part.to_vec())).collect()))
 }
 
 fn distinct<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {

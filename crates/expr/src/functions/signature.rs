@@ -105,6 +105,11 @@ pub(super) fn some_of(given: &Given<'_>) -> Type {
     Type::list(given.items())
 }
 
+/// Lists of some of the items, none of them empty.
+pub(super) fn chunks(given: &Given<'_>) -> Type {
+    Type::list(Type::filled_list(given.items()))
+}
+
 /// The first argument as it is.
 pub(super) fn same(given: &Given<'_>) -> Type {
     given.first().without_null()
