@@ -80,7 +80,10 @@ fn contracts() -> Contracts {
             ("stripe/invoice".to_owned(), Ok(invoice)),
             ("slack/post".to_owned(), Ok(post)),
             ("local/echo".to_owned(), Ok(contract(&json!({}), &json!({})))),
-            ("local/keep".to_owned(), Ok(Contract { computed, ..contract(&json!({}), &json!({})) })),
+            (
+                "local/keep".to_owned(),
+                Ok(Contract { computed, ..contract(&json!({}), &json!({})) }),
+            ),
             ("nobody/knows".to_owned(), Err(unknown)),
         ]
         .into(),
