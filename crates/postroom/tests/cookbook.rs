@@ -5,13 +5,13 @@ mod harness;
 
 use std::path::{Path, PathBuf};
 
-use harness::Project;
+use harness::{Project, Server};
 use postroom_adapters::Catalog;
 use postroom_core::yaml::{Source, to_json};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How many workflows there are at least, so that none is lost on the way.
-const WORKFLOWS: usize = 37;
+const WORKFLOWS: usize = 38;
 
 /// How many tests a workflow has at least: the good case, and one that goes otherwise.
 const TESTS: usize = 2;
@@ -71,7 +71,7 @@ fn the_checker_finds_nothing_and_knows_everything() {
             let told = project(&theme).run(arguments);
             assert_eq!(told.code, Some(0), "{}: {}{}", theme.display(), told.out, told.err);
             let told = told.json();
-            assert_eq!(told["problems"], serde_json::json!([]), "{}: {told:#}", theme.display());
+            assert_eq!(told["problems"], json!([]), "{}: {told:#}", theme.display());
             assert_eq!(told["counts"]["dyn"], 0, "{}", theme.display());
         }
     }
@@ -116,4 +116,38 @@ fn the_adapters_do_what_they_record() {
     for action in catalog.adapters().flat_map(|adapter| &adapter.actions) {
         assert_eq!(action.rehearse(), [""; 0], "{action}");
     }
+}
+
+#[test]
+fn an_order_waits_for_its_payment_in_the_real_program() {
+    let project = project(&cookbook().join("shop")).sandbox();
+    let server = project.start();
+    let address = json!({
+        "name": "Ada", "street1": "Main St 1", "city": "Springfield", "zip": "01101", "country": "US"
+    });
+    let items = json!([{ "sku": "LAMP", "quantity": 2, "weight": 40, "ships": true }]);
+    let order = json!({
+        "id": "A-1", "email": "ada@example.com", "address": address, "items": items,
+    });
+    let placed = server.send("ORDER_PLACED", &order);
+    server.run(&placed, &["sleeping"]);
+    server.kill();
+    let server = project.start();
+    server.send("ORDER_PAID", &json!({ "orderId": "A-2" }));
+    server.send("ORDER_PAID", &json!({ "orderId": "A-1" }));
+    let order = server.run_by_id(&run_of(&server, "order"), &["succeeded", "dead"]);
+    assert_eq!(order["state"], "succeeded", "{order:#}");
+    let pack = server.run_by_id(&run_of(&server, "pack"), &["succeeded"]);
+    let parcels = pack["output"]["trackingCodes"].as_array().expect("codes");
+    assert_eq!(parcels.len(), 1, "{pack:#}");
+    let followed = server.run_by_id(&run_of(&server, "follow-parcel"), &["sleeping", "dead"]);
+    assert_eq!(followed["state"], "sleeping", "{followed:#}");
+}
+
+/// The only run of a workflow.
+fn run_of(server: &Server, workflow: &str) -> String {
+    let runs = server.read(&format!("/runs?workflow={workflow}"));
+    let runs = runs["data"].as_array().expect("runs");
+    assert_eq!(runs.len(), 1, "{workflow}: {runs:#?}");
+    runs[0]["id"].as_str().expect("an id").to_owned()
 }
