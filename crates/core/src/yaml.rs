@@ -9,6 +9,7 @@ use serde_saphyr::{Budget, Options};
 use crate::problem::{self, Place, Problem};
 
 mod hints;
+mod place;
 mod tree;
 
 /// How deep lists and mappings may nest. Each level costs the library up to 30 kB of stack in a
@@ -209,7 +210,7 @@ impl<'a> Source<'a> {
     /// own place.
     pub(crate) fn inside(&self, node: &Node, start: usize, end: usize) -> At {
         let Value::Str(value) = &node.value else { return node.at };
-        let Some(offset) = self.offset_of(node, value, start.min(value.len())) else {
+        let Some(offset) = place::offset(self.text, node.at, value, start.min(value.len())) else {
             return node.at;
         };
         let Some(before) = self.text.get(..offset) else { return node.at };
@@ -221,35 +222,6 @@ impl<'a> Source<'a> {
             offset: count(offset),
             len: count(end.saturating_sub(start)),
         }
-    }
-
-    /// The byte of the file at which byte `wanted` of a scalar's value stands. Words of the value are
-    /// looked for one after the other, since only what stands between them differs: scalars of
-    /// several lines are indented, and folded.
-    fn offset_of(&self, node: &Node, value: &str, wanted: usize) -> Option<usize> {
-        let from = node.at.offset as usize;
-        let len = if node.at.len == 0 { self.text.len() - from } else { node.at.len as usize };
-        let text = self.text.get(from..from + len)?;
-        // The first word stands behind the mark of the scalar and its header.
-        let mut seen = match text.chars().next()? {
-            '"' | '\'' => 1,
-            '>' | '|' => text.find('\n')?,
-            _ => 0,
-        };
-        let mut word_start = 0;
-        for word in value.split(char::is_whitespace) {
-            let end = word_start + word.len();
-            if !word.is_empty() {
-                seen = after_gap(text, seen, word)?;
-                if wanted <= end {
-                    return Some(from + seen + wanted.saturating_sub(word_start));
-                }
-                seen += word.len();
-            }
-            let space = value.get(end..)?.chars().next().map_or(0, char::len_utf8);
-            word_start = end + space;
-        }
-        None
     }
 
     /// Reads a mapping; anything else is a problem.
@@ -382,16 +354,6 @@ impl<'a> Source<'a> {
             scalar => Mapping::Literal(scalar_json(scalar)),
         }
     }
-}
-
-/// Where the next word of a scalar begins: behind white space, and behind line ends that a quoted
-/// scalar writes as `\n`.
-fn after_gap(text: &str, from: usize, word: &str) -> Option<usize> {
-    let mut rest = text.get(from..)?.trim_start();
-    while !rest.starts_with(word) {
-        rest = rest.strip_prefix("\\n")?.trim_start();
-    }
-    Some(text.len() - rest.len())
 }
 
 /// Problem text of the YAML library without its own positions and without advice to programmers.

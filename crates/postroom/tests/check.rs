@@ -179,7 +179,7 @@ fn what_is_built_in_is_known_to_the_last_read() {
                     emit: CREATE_STRIPE_INVOICE\n    with: { customerId: c, currency: eur }\n";
     let project = Project::new(config).workflow("w", workflow);
     let told = check(&project.path().join("automation.config.yaml"), &[]);
-    assert!(text(&told.stderr).contains("`amount` is needed"), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("`amount` is missing"), "{}", text(&told.stderr));
 }
 
 #[test]
