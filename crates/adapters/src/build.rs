@@ -86,6 +86,12 @@ impl BodyKind {
 }
 
 impl Action {
+    /// What it gives as a value of `input`, if it calls nobody.
+    #[must_use]
+    pub fn computed(&self) -> Option<&Mapping> {
+        self.returns.as_ref().filter(|_| self.calls.is_empty())
+    }
+
     /// Holds the input against the action's schema.
     ///
     /// # Errors

@@ -53,7 +53,8 @@ fn workflow(index: usize) -> String {
 fn contracts() -> Contracts {
     let text = json!({"type": "string"});
     let contract = |input: &Value, output: &Value| {
-        Ok(Contract { input: schema::to_type(input), output: schema::to_type(output) })
+        let (input, output) = (schema::to_type(input), schema::to_type(output));
+        Ok(Contract { input, output, computed: None })
     };
     let object = |required: &[&str], properties: &Value| json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties});
     let invoice = contract(

@@ -15,7 +15,7 @@ pub use circles::{Placed, circles};
 
 use std::collections::BTreeMap;
 
-use postroom_expr::{Checked, Env, Expr, Template, Type, nearest};
+use postroom_expr::{Checked, Env, Expr, Mapping, Template, Type, nearest};
 
 use self::found::{Place, Reporter};
 use crate::definition::{Act, ActionRef, Emit, RETURN, Step, Task, Workflow};
@@ -30,6 +30,9 @@ pub struct Contract {
     pub input: Type,
     /// What it gives.
     pub output: Type,
+    /// What it gives as a value of `input`, if it calls nobody: then what it gives is as well known
+    /// as what it takes.
+    pub computed: Option<Mapping>,
 }
 
 /// What a workflow is held against.
@@ -58,7 +61,7 @@ impl Contracts {
     fn action(&self, uses: &ActionRef) -> Contract {
         match self.actions.get(&uses.to_string()) {
             Some(Ok(contract)) => contract.clone(),
-            _ => Contract { input: Type::Dyn, output: Type::Dyn },
+            _ => Contract { input: Type::Dyn, output: Type::Dyn, computed: None },
         }
     }
 }
@@ -89,6 +92,7 @@ impl Report {
 pub fn workflow(workflow: &Workflow, root: &Node, text: &str, contracts: &Contracts) -> Report {
     let mut check = Check::new(workflow, root, text, contracts);
     let event = check.triggers();
+    check.outputs(&event);
     policies::check(&mut check, &event);
     for index in 0..workflow.steps.len() {
         check.step(index, &event);
@@ -103,6 +107,7 @@ pub fn returns(workflow: &Workflow, root: &Node, text: &str, contracts: &Contrac
     let Some(index) = workflow.steps.iter().position(returned) else { return Type::Dyn };
     let mut check = Check::new(workflow, root, text, contracts);
     let event = check.triggers();
+    check.outputs(&event);
     let env = check.steps_before(index, &event);
     match &workflow.steps[index].task {
         Task::Return(value) => value.check(&env, &Type::Dyn).ty,
@@ -114,6 +119,8 @@ struct Check<'a> {
     workflow: &'a Workflow,
     contracts: &'a Contracts,
     before: Vec<Vec<bool>>,
+    /// What each step gives.
+    outputs: Vec<Type>,
     reporter: Reporter<'a>,
 }
 
@@ -130,7 +137,8 @@ impl<'a> Check<'a> {
             events.into_iter().find(|event| !event.ends_with('*') && !contracts.declares(event));
         let before = graph::ended_before(&workflow.steps);
         let reporter = Reporter::new(source, root, undeclared);
-        Self { workflow, contracts, before, reporter }
+        let outputs = vec![Type::Dyn; workflow.steps.len()];
+        Self { workflow, contracts, before, outputs, reporter }
     }
 
     /// Checks the conditions of triggers. What is known of `event` once one of them held.
@@ -189,7 +197,9 @@ impl<'a> Check<'a> {
             env = env.assume(condition, true);
         }
         if let Some(each) = &step.each {
-            env = self.each(each, env, &place);
+            let (within, checked) = kinds::within(each, env);
+            env = within;
+            self.reporter.found(checked, &place.below("each"));
         }
         match &step.task {
             Task::Action(act) => self.action(&step.id, act, &env, &place),
@@ -251,10 +261,40 @@ impl<'a> Check<'a> {
         self.reporter.whole(problem, &place.below("connection"), name.len());
     }
 
+    /// Finds what each step gives, after those it may read.
+    fn outputs(&mut self, event: &Env) {
+        let mut order: Vec<usize> = (0..self.outputs.len()).collect();
+        order.sort_by_key(|index| {
+            let failing = *index >= self.workflow.main_steps;
+            (failing, self.before[*index].iter().filter(|ended| **ended).count())
+        });
+        for index in order {
+            self.outputs[index] = self.output(index, event);
+        }
+    }
+
+    /// What a step gives whose action computes it of what it takes.
+    fn computed(&self, index: usize, act: &Act, value: &Mapping, event: &Env) -> Type {
+        let step = &self.workflow.steps[index];
+        let mut env = self.steps_before(index, event);
+        if let Some(condition) = &step.condition {
+            env = env.assume(condition, true);
+        }
+        if let Some(each) = &step.each {
+            env = kinds::within(each, env).0;
+        }
+        let input = act.with.check(&env, &Type::Dyn).ty;
+        value.check(&Env::new().with("input", input), &Type::Dyn).ty
+    }
+
     /// What a step gives.
-    fn output(&self, step: &Step) -> Type {
+    fn output(&self, index: usize, event: &Env) -> Type {
+        let step = &self.workflow.steps[index];
         let once = match &step.task {
-            Task::Action(act) => self.contracts.action(&act.uses).output,
+            Task::Action(act) => match self.contracts.action(&act.uses) {
+                Contract { computed: Some(value), .. } => self.computed(index, act, &value, event),
+                contract => contract.output,
+            },
             Task::Emit(_) => Type::closed([("event", Type::TEXT)]),
             Task::Call(call) => kinds::of_call(call, self.contracts),
             Task::Wait(_) => Type::closed([("until", Type::TEXT)]),
@@ -274,7 +314,7 @@ impl<'a> Check<'a> {
         let failing = index >= self.workflow.main_steps;
         let steps = &self.workflow.steps;
         let outcomes = steps.iter().enumerate().map(|(other, step)| {
-            let output = self.output(step);
+            let output = self.outputs[other].clone();
             (step.id.as_str(), roots::step(self.outcomes(index, other), output))
         });
         let steps = Type::closed(outcomes.collect::<Vec<_>>());

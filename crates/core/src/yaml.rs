@@ -9,6 +9,7 @@ use serde_saphyr::{Budget, Options};
 use crate::problem::{self, Place, Problem};
 
 mod hints;
+mod place;
 mod tree;
 
 /// How deep lists and mappings may nest. Each level costs the library up to 30 kB of stack in a
@@ -205,11 +206,11 @@ impl<'a> Source<'a> {
     }
 
     /// The place of bytes `start..end` of a scalar's value. Exact where the value stands in the
-    /// file as it is (plain and quoted scalars without escapes, block scalars line by line), else
-    /// the scalar's own place.
+    /// file as it is (plain and quoted scalars without escapes, block scalars), else the scalar's
+    /// own place.
     pub(crate) fn inside(&self, node: &Node, start: usize, end: usize) -> At {
         let Value::Str(value) = &node.value else { return node.at };
-        let Some(offset) = self.offset_of(node, value, start.min(value.len())) else {
+        let Some(offset) = place::offset(self.text, node.at, value, start.min(value.len())) else {
             return node.at;
         };
         let Some(before) = self.text.get(..offset) else { return node.at };
@@ -221,30 +222,6 @@ impl<'a> Source<'a> {
             offset: count(offset),
             len: count(end.saturating_sub(start)),
         }
-    }
-
-    /// The byte of the file at which byte `wanted` of a scalar's value stands. Lines of the value
-    /// are looked for one after the other, since block scalars may repeat themselves.
-    fn offset_of(&self, node: &Node, value: &str, wanted: usize) -> Option<usize> {
-        let from = node.at.offset as usize;
-        let len = if node.at.len == 0 { self.text.len() - from } else { node.at.len as usize };
-        let text = self.text.get(from..from + len)?;
-        let (mut seen, mut line_start) = (0, 0);
-        for line in value.split('\n') {
-            let last = line_start + line.len() >= wanted;
-            if !line.trim().is_empty() {
-                let found = seen + text.get(seen..)?.find(line)?;
-                if last {
-                    return Some(from + found + (wanted - line_start));
-                }
-                seen = found + line.len();
-            }
-            if last {
-                return None;
-            }
-            line_start += line.len() + 1;
-        }
-        None
     }
 
     /// Reads a mapping; anything else is a problem.

@@ -9,13 +9,14 @@ use std::fmt::Write;
 use postroom_core::definition::{Defaults, Stored};
 use postroom_core::typecheck::{self, Contract, Contracts, Report};
 use postroom_core::{Problem, parse, problem, schema};
-use postroom_expr::Type;
+use postroom_expr::{Mapping, Template, Type};
 use serde_json::{Value, json};
 
 mod bless;
 
 fn contract(input: &Value, output: &Value) -> Contract {
-    Contract { input: schema::to_type(input), output: schema::to_type(output) }
+    let (input, output) = (schema::to_type(input), schema::to_type(output));
+    Contract { input, output, computed: None }
 }
 
 fn contracts() -> Contracts {
@@ -72,12 +73,17 @@ fn contracts() -> Contracts {
         "type": "object", "required": ["id", "reason"],
         "properties": {"id": text, "reason": text},
     });
+    let computed = Template::parse("${{ input }}").ok().map(Mapping::Template);
     let unknown = Problem::new(&problem::UNKNOWN_ADAPTER, "there is no adapter `nobody`");
     Contracts {
         actions: [
             ("stripe/invoice".to_owned(), Ok(invoice)),
             ("slack/post".to_owned(), Ok(post)),
             ("local/echo".to_owned(), Ok(contract(&json!({}), &json!({})))),
+            (
+                "local/keep".to_owned(),
+                Ok(Contract { computed, ..contract(&json!({}), &json!({})) }),
+            ),
             ("nobody/knows".to_owned(), Err(unknown)),
         ]
         .into(),

@@ -221,9 +221,8 @@ impl<'c, 'a> Call<'c, 'a> {
             ("null", "a list") => (code::NULL, Some("if it may be null, write `(… ?? [])`")),
             ("null", _) => (code::NULL, Some("give it a value with `??`")),
             ("number", "a string") => (code::TYPE, Some("convert it with `string(…)`")),
-            ("string", "a number" | "a whole number") => {
-                (code::TYPE, Some("convert it with `double(…)`"))
-            }
+            ("string", "a number") => (code::TYPE, Some("convert it with `double(…)`")),
+            ("string", "a whole number") => (code::TYPE, Some("convert it with `int(…)`")),
             _ => (code::TYPE, None),
         };
         self.fault(index, code, message).maybe_hint(hint.map(str::to_owned)).into()

@@ -26,6 +26,8 @@ fn faults_point_at_the_node_and_say_how_to_mend_it() {
         ("event.list[3]", MISSING_FIELD, "3", "the last of `event.list` is 2"),
         ("[][0]", MISSING_FIELD, "0", "is empty"),
         ("event.list[-1]", VALUE, "-1", ".last()"),
+        ("event.text.substring(0, 9)", VALUE, "9", "`.slice(from, to)` stops at the end"),
+        ("[1].chunk(0)", VALUE, "0", "0 items make no list"),
         ("event.list['a']", TYPE, "'a'", "a whole number"),
         ("event.a[0]", TYPE, "0", "of an object is a string"),
         ("event.text[0]", TYPE, "event.text", "charAt"),

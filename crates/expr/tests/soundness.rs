@@ -251,6 +251,7 @@ fn an_expression(dice: &mut Dice, depth: usize, world: &World) -> String {
                 "merge({a: 1})",
                 "reverse()",
                 "slice(1)",
+                "chunk(2)",
                 "startsWith('x')",
                 "split(',')",
                 "pick(e)",

@@ -8,7 +8,7 @@ use postroom_adapters::{Adapter, Catalog, RateLimit};
 use postroom_core::definition::{Mode, Stored, Workflow};
 use postroom_core::typecheck::Contracts;
 use postroom_core::yaml::{Node, Source, Value};
-use postroom_core::{Problem, parse, problem, typecheck};
+use postroom_core::{Problem, parse, problem, schema, typecheck};
 use postroom_engine::secrets::Fixed;
 use postroom_engine::source::Takes;
 use postroom_engine::{Connection, Project, Source as Intake};
@@ -19,9 +19,13 @@ use crate::contracts::Schemas;
 use crate::lints::Lints;
 use crate::{contracts, files};
 
-/// Workflows that come with an `adapters` entry of a provider.
-const BUILTIN: &[(&str, &str, &str)] =
-    &[("stripe", "builtin/stripe.yaml", include_str!("../builtin/stripe.yaml"))];
+/// Workflows that come with an `adapters` entry of a provider, with the schema of their event.
+const BUILTIN: &[(&str, &str, &str, &str)] = &[(
+    "stripe",
+    "builtin/stripe.yaml",
+    include_str!("../builtin/stripe.yaml"),
+    include_str!("../builtin/CREATE_STRIPE_INVOICE.json"),
+)];
 
 pub(crate) const YAML: &[&str] = &["yaml", "yml"];
 
@@ -79,7 +83,7 @@ pub(crate) struct Changed<'a> {
 
 /// Whether a workflow's file is none of the project's, because it comes with Postroom.
 pub(crate) fn is_builtin(file: &str) -> bool {
-    BUILTIN.iter().any(|(_, known, _)| *known == file)
+    BUILTIN.iter().any(|(_, known, ..)| *known == file)
 }
 
 /// Reads and checks everything the configuration refers to, and says all that it learned.
@@ -96,14 +100,15 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let config = &loaded.config;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let catalog = catalog(&loaded.folder.join(&config.adapters), &mut problems);
+    let folder = loaded.folder.join(&config.adapters);
+    let catalog = catalog(&folder, &loaded.folder, &mut problems);
     let connections = connections(config, &catalog, &mut problems);
     let sources = sources(config, &catalog, &mut problems);
     let complete = problems.is_empty();
     let folder = loaded.folder.join(&config.workflows);
     let mut workflows = workflows(&folder, loaded, changed, &mut problems);
-    builtin(config, &mut workflows, &mut notes, &mut problems);
-    let Schemas { types: events, marked } = contracts::events(&loaded.folder, &mut problems);
+    let Schemas { types: mut events, marked } = contracts::events(&loaded.folder, &mut problems);
+    builtin(config, &mut workflows, &mut events, &mut notes, &mut problems);
     let read: Vec<&Workflow> = workflows.iter().map(|defined| &defined.workflow).collect();
     notes.extend(contracts::unused(events.keys(), &read));
     let mut contracts = contracts::of(read.into_iter(), &catalog, events);
@@ -203,7 +208,7 @@ fn in_order(problems: &mut [Problem]) {
     });
 }
 
-fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
+fn catalog(folder: &Path, root: &Path, problems: &mut Vec<Problem>) -> Catalog {
     let mut catalog = match Catalog::builtin() {
         Ok(catalog) => catalog,
         Err(found) => {
@@ -212,7 +217,7 @@ fn catalog(folder: &Path, problems: &mut Vec<Problem>) -> Catalog {
         }
     };
     for path in files::of(folder, YAML, problems) {
-        let name = path.display().to_string();
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         let added = read(&path).and_then(|text| catalog.add(&name, &text));
         problems.extend(added.err().unwrap_or_default());
     }
@@ -255,10 +260,11 @@ fn define(file: String, text: String, config: &Config) -> Result<Defined, Vec<Pr
 fn builtin(
     config: &Config,
     workflows: &mut Vec<Defined>,
+    events: &mut BTreeMap<String, Type>,
     notes: &mut Vec<String>,
     problems: &mut Vec<Problem>,
 ) {
-    for (provider, file, text) in BUILTIN {
+    for (provider, file, text, data) in BUILTIN {
         if !config.builtin.iter().any(|known| known == provider) {
             continue;
         }
@@ -281,7 +287,16 @@ fn builtin(
                 "workflow `{}` takes the event of the built-in `{}`, which is left out",
                 own.name, workflow.name
             )),
-            None => workflows.push(defined),
+            None => {
+                // What the project says of the event counts.
+                for event in workflow.triggers.iter().map(|trigger| trigger.event.clone()) {
+                    match contracts::event(file, data) {
+                        Ok(schema) => drop(events.entry(event).or_insert(schema::to_type(&schema))),
+                        Err(found) => problems.extend(found),
+                    }
+                }
+                workflows.push(defined);
+            }
         }
     }
 }

@@ -47,7 +47,8 @@ pub(crate) fn events(root: &Path, problems: &mut Vec<Problem>) -> Schemas {
     events
 }
 
-fn event(file: &str, text: &str) -> Result<Value, Vec<Problem>> {
+/// Reads the schema of an event.
+pub(crate) fn event(file: &str, text: &str) -> Result<Value, Vec<Problem>> {
     let at = |detail: String, line: usize, column: usize| {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(0);
         // A text that breaks off does so at the end of its last line.
@@ -98,7 +99,7 @@ pub(crate) fn of<'a>(
 fn contract(uses: &ActionRef, catalog: &Catalog) -> Result<Contract, Problem> {
     let (_, action) = catalog.action(uses)?;
     let (input, output) = (schema::to_type(&action.input), schema::to_type(&action.output));
-    Ok(Contract { input, output })
+    Ok(Contract { input, output, computed: action.computed().cloned() })
 }
 
 /// Schemas of events that no workflow takes: of no use, and perhaps a slip in the name.

@@ -167,3 +167,26 @@ fn examples_and_the_project_of_init_are_typed_to_the_last_read() {
         assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
     }
 }
+
+#[test]
+fn what_is_built_in_is_known_to_the_last_read() {
+    let config = "adapters:\n  - { name: pay, provider: stripe, endpoint: /api/webhooks/stripe }\n";
+    let project = Project::new(config);
+    let strict = check(&project.path().join("automation.config.yaml"), &["--strict"]);
+    assert_eq!(strict.status.code(), Some(0), "{}", text(&strict.stderr));
+    // What the project emits to it is held against what it takes.
+    let workflow = "workflow: w\non: [{ event: DONE }]\nsteps:\n  - id: bill\n    \
+                    emit: CREATE_STRIPE_INVOICE\n    with: { customerId: c, currency: eur }\n";
+    let project = Project::new(config).workflow("w", workflow);
+    let told = check(&project.path().join("automation.config.yaml"), &[]);
+    assert!(text(&told.stderr).contains("`amount` is missing"), "{}", text(&told.stderr));
+}
+
+#[test]
+fn an_adapter_of_the_project_is_named_as_the_project_knows_it() {
+    let project = Project::new("folders: { adapters: ../shared }\n")
+        .file("automation/postroom.yaml", "folders: { adapters: ../shared }\n")
+        .file("shared/mine.yaml", "adapter: mine\n");
+    let told = check(&project.path().join("automation/postroom.yaml"), &[]);
+    assert!(text(&told.stderr).contains(" ../shared/mine.yaml:1:1: "), "{}", text(&told.stderr));
+}

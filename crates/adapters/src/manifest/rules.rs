@@ -1,6 +1,7 @@
 //! Error rules: which answers mean what, and where their words stand.
 
-use postroom_core::yaml::{Fields, Node, Source};
+use postroom_core::yaml::{Fields, Node, Source, Value as Tree};
+use postroom_expr::Template;
 use serde_json::Value;
 
 use super::choice;
@@ -31,9 +32,10 @@ pub(super) fn list(
             .need(source, "then")
             .and_then(|node| choice(source, node, &format!("{path}.then"), &outcomes));
         let wording = wording(source, &mut fields, &path, &mut names);
-        let after = fields
-            .take("after")
-            .and_then(|node| names.template(source, node, &format!("{path}.after")));
+        let after = fields.take("after").and_then(|node| match node.value {
+            Tree::Int(seconds) => Template::parse(&seconds.to_string()).ok(),
+            _ => names.template(source, node, &format!("{path}.after")),
+        });
         fields.finish(source);
         if let (Some(when), Some(then)) = (when, then) {
             rules.push(Rule { when, then, wording, after });

@@ -195,6 +195,11 @@ impl Steps {
     }
 }
 
+/// Whether a name goes on with a `-`, which an expression takes for a minus.
+fn dashed(rest: &str) -> bool {
+    rest.starts_with('-')
+}
+
 /// Names a problem's nearest step, if one is near.
 fn near_step<'a>(problem: Problem, name: &str, ids: impl Iterator<Item = &'a str>) -> Problem {
     match nearest(name, ids) {
@@ -237,7 +242,14 @@ fn check_reads(
                 let found =
                     Problem::new(&problem::UNKNOWN_STEP, format!("there is no step `{name}`"));
                 let known = steps.iter().map(|step| step.id.as_str());
-                source.report(near_step(found, name, known), *at);
+                let goes_on = |id: &&str| id.strip_prefix(name.as_str()).is_some_and(dashed);
+                let found = match known.clone().find(goes_on) {
+                    Some(id) => found.hint(format!(
+                        "write `steps['{id}']`, since `-` subtracts; `_` in a name needs no quotes"
+                    )),
+                    None => near_step(found, name, known),
+                };
+                source.report(found, *at);
                 continue;
             };
             let after_main = n >= main_steps && *found < main_steps;

@@ -1,6 +1,6 @@
 //! Steps that go through a list, call a workflow, wait or ask: what they read, and what they give.
 
-use postroom_expr::{Env, Template, Type, nearest};
+use postroom_expr::{Checked, Env, Template, Type, nearest};
 
 use super::found::Place;
 use super::{Check, Contracts, roots};
@@ -8,18 +8,6 @@ use crate::definition::{Approve, Await, Call, Each, Wait};
 use crate::problem::{self, Problem};
 
 impl Check<'_> {
-    /// Checks a list; what is known within, for one of its items.
-    pub(super) fn each(&mut self, each: &Each, env: Env, place: &Place) -> Env {
-        let checked = each.list.check(&env, &Type::list(Type::Dyn));
-        let item = |member: &Type| match member {
-            Type::List(item, _) => item.as_ref().clone(),
-            _ => Type::Dyn,
-        };
-        let item = Type::union(checked.ty.members().iter().map(item));
-        self.reporter.found(checked, &place.below("each"));
-        env.with("item", item).with("index", Type::Int)
-    }
-
     /// What is given is held against the schema of `call.WORKFLOW`, if there is one.
     pub(super) fn call(&mut self, id: &str, call: &Call, env: &Env, place: &Place) {
         let wanted = self.contracts.event(&call.event);
@@ -73,6 +61,17 @@ impl Check<'_> {
     pub(super) fn approve(&mut self, approve: &Approve, env: &Env, place: &Place) {
         self.reporter.found(approve.ask.check(env), &place.below("approve").below("ask"));
     }
+}
+
+/// What is known for one item of a list, and what is found wrong with the list.
+pub(super) fn within(each: &Each, env: Env) -> (Env, Checked) {
+    let checked = each.list.check(&env, &Type::list(Type::Dyn));
+    let item = |member: &Type| match member {
+        Type::List(item, _) => item.as_ref().clone(),
+        _ => Type::Dyn,
+    };
+    let item = Type::union(checked.ty.members().iter().map(item));
+    (env.with("item", item).with("index", Type::Int), checked)
 }
 
 /// What a call of a workflow gives: what its run comes to, or the run.

@@ -56,7 +56,8 @@ impl Checker<'_> {
         let hint = match (wanted, ty.without_null().kinds()) {
             ("text", Kinds::NUMBER) => Some("convert it with `string(…)`"),
             ("text", Kinds::LIST) if name == "contains" => Some("write `x in list`"),
-            ("a number" | "a whole number", Kinds::TEXT) => Some("convert it with `double(…)`"),
+            ("a number", Kinds::TEXT) => Some("convert it with `double(…)`"),
+            ("a whole number", Kinds::TEXT) => Some("convert it with `int(…)`"),
             _ => None,
         };
         let null = match wanted {

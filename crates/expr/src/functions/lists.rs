@@ -39,12 +39,25 @@ pub(super) const TABLE: &[Function] = &[
         "slice",
         (2, 3),
         slice,
-        takes(&[Takes::List, Takes::Whole], Gives::By(signature::some_of)),
+        takes(&[Takes::TextOrList, Takes::Whole], Gives::By(signature::part)),
         [
-            "list.slice(from, to?) -> list",
-            "From a position up to, not including, another one; past the end there is nothing.",
-            "[1, 2, 3, 4].slice(1, 3)",
-            "[2,3]",
+            "text.slice(from, to?), list.slice(from, to?) -> string, list",
+            "From a position up to, not including, another one. Past the end there is nothing; \
+             negative positions count from the end.",
+            "string([1, 2, 3, 4].slice(1, 3)) + 'DE89 0532 0130'.slice(-4) + 'ab'.slice(0, 500)",
+            r#""[2,3]0130ab""#,
+        ],
+    ),
+    method(
+        "chunk",
+        (2, 2),
+        chunk,
+        takes(&[Takes::List, Takes::Whole], Gives::By(signature::chunks)),
+        [
+            "list.chunk(size) -> list",
+            "In lists of that many items, the last of what is left; for calls that take so many.",
+            "[1, 2, 3].chunk(2)",
+            "[[1,2],[3]]",
         ],
     ),
     method(
@@ -141,11 +154,33 @@ fn last<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
 }
 
 fn slice<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
-    let from = call.count(1)?;
-    let to = if call.has(2) { call.count(2)? } else { usize::MAX };
+    let from = call.whole(1)?;
+    let to = if call.has(2) { call.whole(2)? } else { i64::MAX };
+    if call.args[0].type_name() == "list" {
+        let items = call.list(0)?;
+        let (from, to) = (place(from, items.len()), place(to, items.len()));
+        return Ok(Value::list(items.iter().take(to).skip(from).cloned().collect()));
+    }
+    let text = call.text(0)?;
+    call.build(text.len())?;
+    let size = text.chars().count();
+    let (from, to) = (place(from, size), place(to, size));
+    answer(text.chars().take(to).skip(from).collect::<String>())
+}
+
+/// A position among so many; one that is negative counts from the end.
+fn place(position: i64, size: usize) -> usize {
+    let distance = usize::try_from(position.unsigned_abs()).unwrap_or(usize::MAX);
+    if position < 0 { size.saturating_sub(distance) } else { size.min(distance) }
+}
+
+fn chunk<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {
+    let size = call.count(1)?;
+    if size == 0 {
+        return call.bad(1, "0 items make no list");
+    }
     let items = call.list(0)?;
-    let kept = items.iter().take(to).skip(from).cloned().collect();
-    Ok(Value::list(kept))
+    Ok(Value::list(items.chunks(size).map(|part| Value::list(part.to_vec())).collect()))
 }
 
 fn distinct<'a>(call: &mut Call<'_, 'a>) -> Answer<'a> {

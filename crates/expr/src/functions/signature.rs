@@ -100,9 +100,19 @@ pub(super) const fn takes(takes: &'static [Takes], gives: Gives) -> Signature {
     Signature { takes, gives }
 }
 
-/// The list, of which nothing may be left.
-pub(super) fn some_of(given: &Given<'_>) -> Type {
-    Type::list(given.items())
+/// Part of a text or of a list, of which nothing may be left.
+pub(super) fn part(given: &Given<'_>) -> Type {
+    Type::union(given.first().members().iter().map(|member| match member {
+        Type::Text(_) => Type::TEXT,
+        Type::List(item, _) => Type::list(item.as_ref().clone()),
+        other => other.clone(),
+    }))
+    .without_null()
+}
+
+/// Lists of some of the items, none of them empty.
+pub(super) fn chunks(given: &Given<'_>) -> Type {
+    Type::list(Type::filled_list(given.items()))
 }
 
 /// The first argument as it is.

@@ -217,10 +217,10 @@ fn byte_of(call: &Call<'_, '_>, text: &str, index: usize) -> Result<usize, Stop>
         Some(byte) => Ok(byte),
         None => {
             let size = text.chars().count();
-            call.bad(
-                index,
-                format!("position {position} is beyond the string, which has {size} characters"),
-            )
+            let message =
+                format!("position {position} is beyond the string, which has {size} characters");
+            let hint = "`.slice(from, to)` stops at the end";
+            Err(call.fault(index, code::VALUE, message).hint(hint).into())
         }
     }
 }
