@@ -239,8 +239,8 @@ pub struct Await {
     pub event: String,
     /// What must be true of it; it is `arrived` there.
     pub condition: Option<Expr>,
-    /// How long to wait at the most, in milliseconds.
-    pub timeout_ms: u64,
+    /// How long to wait at the most; a duration, evaluated when the step begins to wait.
+    pub timeout: Template,
 }
 
 /// A question to a person.

@@ -80,7 +80,7 @@ fn outcome(text: &str) -> String {
             Task::Wait(Wait::Until(time)) => format!("waits until {}", time.source()),
             Task::Await(wait) => {
                 let condition = wait.condition.as_ref().map_or("", |condition| condition.source());
-                format!("waits for {} if {condition}, {} ms", wait.event, wait.timeout_ms)
+                format!("waits for {} if {condition}, {}", wait.event, wait.timeout.source())
             }
             Task::Approve(Approve { ask, timeout_ms, silence_approves, goes_on }) => {
                 let ask = ask.source();

@@ -18,13 +18,22 @@ pub fn nearest<T: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = T>) 
         if name.len() > 128 {
             continue;
         }
-        let found = distance(&wanted.to_lowercase(), &name.to_lowercase());
+        let found = match whole_start(wanted, name) {
+            true => 1,
+            false => distance(&wanted.to_lowercase(), &name.to_lowercase()),
+        };
         let closer = best.as_ref().is_none_or(|(least, _)| found < *least);
         if found <= allowed && found < longest.max(1) && closer {
             best = Some((found, name.to_owned()));
         }
     }
     best.map(|(_, name)| name)
+}
+
+/// Whether a name is the wanted one with its unit, as in `time` and `time_ms`. That counts as one
+/// slip: nearer than another word of the same length with two wrong letters.
+fn whole_start(wanted: &str, name: &str) -> bool {
+    wanted.len() > 2 && name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('_'))
 }
 
 /// Edits between two words; two neighbours swapped count as one.
@@ -66,5 +75,12 @@ mod tests {
         ] {
             assert_eq!(nearest(wanted, names).as_deref(), expected, "{wanted}");
         }
+    }
+
+    #[test]
+    fn a_name_with_its_unit_is_nearer_than_another_word() {
+        let names = ["type", "time_ms", "id_of_it", "timeout"];
+        assert_eq!(nearest("time", names).as_deref(), Some("time_ms"));
+        assert_eq!(nearest("id", names), None);
     }
 }

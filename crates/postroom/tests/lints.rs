@@ -159,6 +159,8 @@ fn every_example_and_the_project_of_init_raise_no_lint() {
     let mut folders: Vec<_> = std::fs::read_dir(examples)
         .expect("examples")
         .map(|entry| entry.expect("an example").path())
+        // Its projects have a test of their own.
+        .filter(|folder| !folder.ends_with("cookbook"))
         .collect();
     assert!(folders.len() >= 2);
     folders.push(made.path().join("made"));

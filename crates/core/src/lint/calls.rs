@@ -92,7 +92,10 @@ fn reads(step: &Step) -> Vec<Vec<String>> {
     };
     let mut reads: Vec<Read> = match &step.task {
         Task::Wait(Wait::For(text) | Wait::Until(text)) => text.reads(),
-        Task::Await(event) => event.condition.iter().flat_map(|it| it.reads()).collect(),
+        Task::Await(event) => {
+            let condition = event.condition.iter().flat_map(|it| it.reads());
+            condition.chain(event.timeout.reads()).collect()
+        }
         Task::Approve(question) => question.ask.reads(),
         _ => Vec::new(),
     };

@@ -215,14 +215,10 @@ impl Reader<'_, '_, '_> {
             self.reads.add(self.source, node, condition.reads(), AWAIT_ROOTS);
             Some(condition)
         });
-        let timeout_ms = fields
+        let timeout = fields
             .need(self.source, "timeout")
-            .and_then(|node| self.long(node, &format!("{path}.timeout")));
-        Some(Task::Await(Await {
-            event: event.unwrap_or_default(),
-            condition,
-            timeout_ms: timeout_ms.unwrap_or(DAY_MS),
-        }))
+            .and_then(|node| self.pause(node, &format!("{path}.timeout")))?;
+        Some(Task::Await(Await { event: event.unwrap_or_default(), condition, timeout }))
     }
 
     fn approve(mut self, node: &Node, listed: bool) -> Option<Task> {

@@ -52,6 +52,7 @@ impl Check<'_> {
     }
 
     pub(super) fn awaited(&mut self, wait: &Await, env: &Env, place: &Place) {
+        self.text(&wait.timeout, env, &place.below("wait").below("timeout"), &[Type::TEXT]);
         let Some(condition) = &wait.condition else { return };
         let data = self.contracts.event(&wait.event).clone();
         let env = env.clone().with("arrived", roots::event(&wait.event, data));

@@ -9,6 +9,7 @@ use postroom_core::event::Cause;
 use postroom_core::run::{Report, RunState, Word};
 use postroom_core::trigger::call_of;
 use postroom_core::{Failure, Json, Outcome, Run, RunId, journal, parse, problem};
+use postroom_expr::Template;
 use postroom_store::{Arrival, Error, EventFilter};
 use serde_json::json;
 use tracing::warn;
@@ -80,29 +81,32 @@ impl Attempt {
     }
 
     fn time(&self, wait: &Wait) -> Result<i64, Outcome> {
-        let wrong = |detail: String| {
-            let message = format!("`wait` of step `{}`: {detail}", self.step().id);
-            refused(Failure::new(problem::BAD_WAIT.code, message))
+        let text = match wait {
+            Wait::For(template) => return self.end_of(template, "wait"),
+            Wait::Until(template) => self.said(template, "wait")?,
         };
-        let text = |template| {
-            let text = self.told(template, "wait")?;
-            text.ok_or_else(|| wrong("it is null".to_owned()))
-        };
-        match wait {
-            Wait::For(template) => {
-                let ms = parse::pause_ms(&text(template)?).map_err(wrong)?;
-                Ok(self.after(ms))
-            }
-            Wait::Until(template) => {
-                let text = text(template)?;
-                let until_ms = postroom_expr::moment_ms(&text)
-                    .ok_or_else(|| wrong(format!("`{text}` is no time")))?;
-                match until_ms > self.after(postroom_core::definition::MAX_WAIT_MS) {
-                    true => Err(wrong(format!("`{text}` is more than 366 days from now"))),
-                    false => Ok(until_ms),
-                }
-            }
+        let wrong = |detail: &str| self.bad_wait("wait", &format!("`{text}` is {detail}"));
+        let until_ms = postroom_expr::moment_ms(&text).ok_or_else(|| wrong("no time"))?;
+        match until_ms > self.after(postroom_core::definition::MAX_WAIT_MS) {
+            true => Err(wrong("more than 366 days from now")),
+            false => Ok(until_ms),
         }
+    }
+
+    /// When a duration is over that begins now.
+    fn end_of(&self, template: &Template, what: &str) -> Result<i64, Outcome> {
+        let text = self.said(template, what)?;
+        let ms = parse::pause_ms(&text).map_err(|detail| self.bad_wait(what, &detail))?;
+        Ok(self.after(ms))
+    }
+
+    fn said(&self, template: &Template, what: &str) -> Result<String, Outcome> {
+        self.told(template, what)?.ok_or_else(|| self.bad_wait(what, "it is null"))
+    }
+
+    fn bad_wait(&self, what: &str, detail: &str) -> Outcome {
+        let message = format!("`{what}` of step `{}`: {detail}", self.step().id);
+        refused(Failure::new(problem::BAD_WAIT.code, message))
     }
 
     /// Ends an attempt to ask a person.
@@ -140,8 +144,13 @@ impl Attempt {
         if self.until_ms().is_some() {
             return Err(Work::Look(Box::new(self)));
         }
-        let (now_ms, until_ms) = (self.now_ms(), self.after(wait.timeout_ms));
-        Ok(self.park(Ok(until_ms), Some(now_ms), Report::default(), started))
+        // As in `pause`: it may only make sense where the step's condition holds.
+        let until_ms = match self.holds() {
+            Ok(true) => self.end_of(&wait.timeout, "wait.timeout"),
+            _ => Ok(0),
+        };
+        let now_ms = self.now_ms();
+        Ok(self.park(until_ms, Some(now_ms), Report::default(), started))
     }
 
     /// Begins to run another workflow, or looks what became of that run.

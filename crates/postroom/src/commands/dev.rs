@@ -50,12 +50,11 @@ pub(super) async fn run(
     let mut watched = Watched::new(Places::of_path(&path));
     let mut stop: Stop = Box::pin(stop_signal()?);
     let config = loop {
-        match readable(&path, &mut watched.places) {
+        match readable(&path, &mut watched) {
             Ok(config) => break config,
             Err(failed) => output.failed(&failed),
         }
         say(output, &format!("{}: it starts once this is repaired", bad("not started")));
-        watched.settle();
         if watched.change(&mut stop).await.is_some() {
             return Ok(());
         }
@@ -69,10 +68,13 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// The configuration of a project without problems; where its files lie, in any case.
-fn readable(path: &Path, places: &mut Places) -> Result<Config, Failed> {
+/// The configuration of a project without problems; where its files lie, in any case. What is saved
+/// while they are read is a change.
+fn readable(path: &Path, watched: &mut Watched) -> Result<Config, Failed> {
+    watched.settle();
     let loaded = config::load(Some(path))?;
-    *places = Places::of(&loaded);
+    watched.places = Places::of(&loaded);
+    watched.settle();
     assemble(&loaded)?;
     Ok(loaded.config)
 }

@@ -216,6 +216,7 @@ fn misspelt() -> Vec<(FileKind, String)> {
         (Workflow, flow("steps: [], concurrency: {key: a, when_full: wait}")),
         (Workflow, flow("steps: [], throttle: {limit: 0, per: 1m}")),
         (Workflow, step("wait: {event: B, timeout: 3}")),
+        (Workflow, step("wait: {event: B, timeout: soon}")),
         (Workflow, step("approve: {ask: a, default: perhaps}")),
         (Workflow, step("call: b, await: never")),
         (Workflow, step("emit: B, each: [1], concurrency: 0")),

@@ -106,6 +106,11 @@ fn a_wait_that_says_no_time_is_refused() {
         ("{ until: \"soon\" }", "is no time"),
         ("{ until: '2099-01-01' }", "more than 366 days"),
         ("\"${{ event.data.n * 4000 }}d\"", "than"),
+        (
+            "{ event: B, timeout: \"${{ event.data.n }}\" }",
+            "`wait.timeout` of step `a`: `1` is not",
+        ),
+        ("{ event: B, timeout: \"${{ event.data.n * 4000 }}d\" }", "than"),
     ] {
         let text = format!("workflow: w\non: [{{event: A}}]\nsteps: [{{ id: a, wait: {wait} }}]\n");
         let rehearsed = played(&text, Script::default());
@@ -113,6 +118,26 @@ fn a_wait_that_says_no_time_is_refused() {
         assert_eq!(failure.code, "step/bad-wait", "{wait}");
         assert!(failure.message.contains(what), "{}", failure.message);
     }
+}
+
+/// How long is computed when the step begins to wait, and not at all where it is skipped.
+#[test]
+fn how_long_an_event_is_waited_for_may_be_computed() {
+    let text = "
+workflow: w
+on: [{event: A}]
+steps:
+  - id: paid
+    wait: { event: PAID, timeout: \"${{ event.data.n == 1 ? '3d' : '9d' }}\" }
+  - id: not
+    if: event.data.n == 2
+    wait: { event: PAID, timeout: \"${{ event.data.n }}\" }
+";
+    let rehearsed = played(text, Script::default());
+    let played = run(&rehearsed, "w");
+    assert_eq!(played.run.state, RunState::Succeeded, "{:?}", played.run.failure);
+    assert_eq!(took_ms(played), 3 * DAY_MS);
+    assert_eq!(played.run.steps[1].state, StepState::Skipped);
 }
 
 #[test]
