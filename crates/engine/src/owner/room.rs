@@ -1,5 +1,5 @@
-//! An owner that waits for a free worker. It keeps the right to its run meanwhile, and listens: what
-//! a run waits for is not to wait for a worker, and neither is whoever ends it.
+//! An owner that waits for a free worker. It keeps the right to its run meanwhile, and listens:
+//! what a run waits for is not to wait for a worker, and neither is whoever ends it.
 
 use std::sync::Arc;
 
