@@ -1,5 +1,6 @@
 //! Where in a file the characters of a scalar stand. Only what stands between its words differs
-//! from its value: scalars of several lines are indented, and folded. Knows no escapes but line ends.
+//! from its value: scalars of several lines are indented, and folded. Knows no escapes but line
+//! ends.
 
 use super::At;
 
