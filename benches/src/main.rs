@@ -14,6 +14,7 @@ mod ingest;
 mod load;
 mod metrics;
 mod postroom;
+mod project;
 mod report;
 mod server;
 mod wire;
@@ -48,6 +49,11 @@ const BENCHMARKS: &[Benchmark] = &[
         name: "footprint",
         about: "time to ready, idle memory, size of the binary",
         run: footprint::run,
+    },
+    Benchmark {
+        name: "project",
+        about: "check of 200 workflows with 2,000 expressions, and 500 tests",
+        run: project::run,
     },
 ];
 
