@@ -51,7 +51,7 @@ pub(crate) struct EventSchema {
     #[arg(long, value_name = "N", default_value_t = 500)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: u16,
-    /// Write it to schemas/<TYPE>.json, where `check` looks
+    /// Write it to `schemas/TYPE.json`, where `check` looks
     #[arg(long)]
     pub write: bool,
     /// Overwrite the schema that is there

@@ -24,7 +24,7 @@ pub(super) async fn line(question: &str, output: &Output) -> Result<String, Fail
 /// Asks for a yes; anything else is a no.
 ///
 /// # Errors
-/// Those of [`line`].
+/// Those of [`line()`].
 pub(super) async fn yes(question: &str, output: &Output) -> Result<bool, Failed> {
     let answer = line(&format!("{question} [y/N]"), output).await?;
     Ok(matches!(answer.as_str(), "y" | "yes"))
