@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::RunId;
 use crate::json::Json;
 use crate::outcome::Failure;
+use crate::run::label;
 
 /// One thing that happened to a run. The JSON form is stored and shown; fields are only ever
 /// added.
@@ -243,6 +244,12 @@ impl Entry {
             child: None,
             ask: None,
         }
+    }
+
+    /// The step it is about, with the item of its list; empty for what is about the run.
+    #[must_use]
+    pub fn label(&self) -> String {
+        label(self.step.as_deref().unwrap_or_default(), self.item)
     }
 
     /// The same about a step.

@@ -38,6 +38,12 @@ impl Json {
         Ok(Self(serde_json::value::to_raw_value(value)?.into()))
     }
 
+    /// The text of a value made here. Its keys are text, so that it can always be written.
+    #[must_use]
+    pub fn from_value(value: &serde_json::Value) -> Self {
+        Self::from_serialize(value).unwrap_or_else(|_| Self::null())
+    }
+
     /// `null`.
     #[must_use]
     pub fn null() -> Self {

@@ -202,14 +202,41 @@ fn event_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String
 }
 
 fn timeout(source: &mut Source<'_>, node: &Node, path: &str, most_ms: u64) -> Option<u64> {
+    let most = if most_ms == DAY_MS { "24h".to_owned() } else { duration::format_ms(most_ms) };
+    within(source, node, path, (1, most_ms), &most)
+}
+
+/// A duration within bounds, in milliseconds; `most` names the upper one.
+fn within(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    (least_ms, most_ms): (u64, u64),
+    most: &str,
+) -> Option<u64> {
     let ms = source.duration_ms(node, path)?;
-    if (1..=most_ms).contains(&ms) {
+    if (least_ms..=most_ms).contains(&ms) {
         return Some(ms);
     }
-    let most = if most_ms == DAY_MS { "24h".to_owned() } else { duration::format_ms(most_ms) };
-    let found =
-        Problem::new(&problem::OUT_OF_RANGE, format!("`{path}` must be between 1ms and {most}"));
-    source.report(found, node.at);
+    let least = duration::format_ms(least_ms);
+    let detail = format!("`{path}` must be between {least} and {most}");
+    source.report(Problem::new(&problem::OUT_OF_RANGE, detail), node.at);
+    None
+}
+
+/// Whether the second of two words stands there; nothing if neither does.
+fn second_of(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    [first, second]: [&str; 2],
+) -> Option<bool> {
+    let word = source.text(node, path)?;
+    if word == first || word == second {
+        return Some(word == second);
+    }
+    let found = Problem::new(&problem::BAD_VALUE, format!("`{path}` is `{word}`"));
+    source.report(found.hint(format!("write `{first}` or `{second}`")), node.at);
     None
 }
 
@@ -223,15 +250,10 @@ pub fn retry(source: &mut Source<'_>, node: &Node, path: &str, base: RetryPolicy
         policy.attempts = u32::try_from(attempts).unwrap_or(1);
     }
     if let Some(node) = fields.take("backoff") {
-        match source.text(node, &format!("{path}.backoff")) {
-            Some("fixed") => policy.backoff = Backoff::Fixed,
-            Some("exponential") => policy.backoff = Backoff::Exponential,
-            Some(other) => {
-                let detail = format!("`{path}.backoff` is `{other}`");
-                let found = Problem::new(&problem::BAD_VALUE, detail)
-                    .hint("write `fixed` or `exponential`");
-                source.report(found, node.at);
-            }
+        let words = ["fixed", "exponential"];
+        match second_of(source, node, &format!("{path}.backoff"), words) {
+            Some(false) => policy.backoff = Backoff::Fixed,
+            Some(true) => policy.backoff = Backoff::Exponential,
             None => {}
         }
     }

@@ -23,6 +23,7 @@ mod spot;
 pub use admission::Admission;
 pub use advance::advance;
 pub use spot::Spot;
+pub(crate) use spot::label;
 
 /// One workflow at work on one event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

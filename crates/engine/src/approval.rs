@@ -5,19 +5,18 @@ use postroom_core::journal::Kind;
 use postroom_core::run::{RunState, Spot, StepState, Word};
 use postroom_core::{Json, Run, RunId, Workflow};
 use postroom_store::{Command, Error, Ordered, RunFilter};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::info;
 
 use crate::Engine;
+use crate::runs::Runs;
 
 /// Runs in one state that are looked at for one page of questions.
 const LOOKED_AT: usize = 2_000;
 
-/// Runs looked up at once.
-const PAGE: usize = 200;
-
-/// A question that waits for a person.
-#[derive(Debug, Clone)]
+/// A question that waits for a person, as the API tells of it and the command line reads it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Asked {
     /// The run that asks.
     pub run: RunId,
@@ -32,7 +31,28 @@ pub struct Asked {
     /// Until when it may be answered, in milliseconds since 1970.
     pub until_ms: i64,
     /// What silence means.
-    pub silence_approves: bool,
+    pub silence: Silence,
+}
+
+/// What it means if nobody answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silence {
+    /// A yes.
+    Approve,
+    /// A no.
+    Reject,
+}
+
+impl Silence {
+    /// The word of the workflow file, the API and the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
 }
 
 /// Why a person's answer was not taken.
@@ -91,23 +111,17 @@ impl Engine {
         before: Option<RunId>,
         limit: usize,
     ) -> Result<(Vec<Asked>, Option<RunId>), Error> {
-        let state = Some(state);
-        let mut filter = RunFilter { state, before, limit: PAGE, ..RunFilter::default() };
+        let filter = RunFilter { state: Some(state), before, ..RunFilter::default() };
+        let mut runs = Runs::of(&*self.inner.store, filter);
         let (mut found, mut looked) = (Vec::new(), 0);
-        loop {
-            let page = self.inner.store.runs(filter.clone()).await?;
-            for (run, _) in page.rows {
-                filter.before = Some(run.id);
-                looked += 1;
-                found.extend(self.question(&run).await?);
-                if found.len() >= limit || looked >= LOOKED_AT {
-                    return Ok((found, filter.before));
-                }
-            }
-            if !page.more {
-                return Ok((found, None));
+        while let Some(run) = runs.next().await? {
+            looked += 1;
+            found.extend(self.question(&run).await?);
+            if found.len() >= limit || looked >= LOOKED_AT {
+                return Ok((found, runs.last()));
             }
         }
+        Ok((found, None))
     }
 
     async fn question(&self, run: &Run) -> Result<Option<Asked>, Error> {
@@ -131,7 +145,7 @@ impl Engine {
             ask: entry.ask.unwrap_or_default(),
             asked_ms: entry.at_ms,
             until_ms: run.at(spot).and_then(|at| at.until_ms).unwrap_or_default(),
-            silence_approves: approve.silence_approves,
+            silence: if approve.silence_approves { Silence::Approve } else { Silence::Reject },
         }))
     }
 
@@ -157,7 +171,7 @@ impl Engine {
         let ordered = if answer.approved || approve.goes_on {
             let output =
                 json!({ "approved": answer.approved, "by": answer.actor, "note": answer.note });
-            let output = Json::from_serialize(&output).unwrap_or_else(|_| Json::null());
+            let output = Json::from_value(&output);
             let by = Word { actor: answer.actor.to_owned(), note: answer.note.map(str::to_owned) };
             let command = Command::Resume { step: step.to_owned(), spot, output };
             inner.bring(run, spot, command, by).await?

@@ -19,6 +19,7 @@ mod policy;
 pub mod project;
 mod query;
 pub mod rehearsal;
+mod runs;
 pub mod secrets;
 pub mod signals;
 pub mod source;
@@ -42,7 +43,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use approval::{Answer, Asked, Unasked};
+pub use approval::{Answer, Asked, Silence, Unasked};
 pub use clock::Clock;
 pub use ingest::{Accepted, Arriving, Rejected};
 pub use lineage::{Ancestor, Consequence, Lineage};

@@ -1,7 +1,7 @@
 //! Where a run comes from, and what came of what it emitted.
 
 use postroom_core::journal::Kind;
-use postroom_core::run::{RunState, Spot};
+use postroom_core::run::RunState;
 use postroom_core::{Entry, EventId, Run, RunId, Workflow, problem};
 use postroom_store::{Error, RunFilter};
 
@@ -108,7 +108,7 @@ impl Engine {
         Ok(found.map(|(run, event, _)| Consequence {
             event: event.id,
             kind: Some(event.kind.clone()),
-            step: label(entry),
+            step: entry.label(),
             kept: true,
             runs: vec![run],
         }))
@@ -136,7 +136,7 @@ impl Engine {
         Ok(Some(Consequence {
             event,
             kind: row.map(|row| row.event.kind).or(said),
-            step: label(entry),
+            step: entry.label(),
             kept,
             runs: runs.into_iter().map(|(run, _)| run).collect(),
         }))
@@ -149,12 +149,6 @@ fn named(entry: &Entry) -> Option<EventId> {
     let done = entry.kind == Kind::Done && entry.planned.is_none();
     let output = entry.output.as_ref().filter(|_| done)?;
     output.view().get("event")?.as_str()?.parse().ok()
-}
-
-/// The step that an entry is about, with the item of its list.
-fn label(entry: &Entry) -> String {
-    let step = entry.step.as_deref().unwrap_or_default();
-    Spot { step: 0, item: entry.item }.label(step)
 }
 
 /// The type of the event that a step emits, if it emits one.

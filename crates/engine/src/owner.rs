@@ -110,10 +110,7 @@ pub(crate) async fn give_back(mut owners: Vec<Owner>, slots: OwnedSemaphorePermi
     for (owner, written) in owners.iter().zip(written) {
         if written.is_ok() {
             owner.report();
-            let inner = &owner.inner;
-            if step::caller(&owner.event).is_some() {
-                inner.tell_caller(&owner.run, &owner.event).await;
-            }
+            owner.inner.tell_caller(&owner.run, &owner.event).await;
         }
     }
 }
@@ -441,11 +438,7 @@ impl Owner {
     }
 
     async fn extend(&self) -> bool {
-        let (now_ms, lease_ms) = (self.inner.clock.now_ms(), self.inner.settings.lease_ms);
-        let held = vec![(self.run.id, self.fence)];
-        let held = self.inner.store.extend(held, lease_ms, now_ms).await;
-        // A store that cannot answer has not said that the run is lost.
-        held.map_or(true, |held| held.first().copied().unwrap_or(true))
+        unowned::still_held(&self.inner, self.run.id, self.fence).await
     }
 }
 
@@ -461,10 +454,5 @@ async fn undefined(inner: &Inner, lease: Lease, why: String) {
     }
     let mut entry = Entry::new(Kind::Dead, now_ms);
     entry.failure = Some(failure);
-    let (id, fence) = (run.id, lease.fence);
-    let transition = Transition { run, fence, seq: 1, entries: vec![entry], emits: Vec::new() };
-    if let Err(error) = inner.store.commit(vec![transition]).await {
-        warn!(run = %id, %error, "cannot write a run down; it comes back");
-        unowned::hand_back_later(inner, id, fence).await;
-    }
+    unowned::write(inner, run, lease.fence, vec![entry]).await;
 }

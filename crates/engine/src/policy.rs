@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 
 use crate::dispatch::Known;
 use crate::owner::{self, Place};
+use crate::runs::Runs;
 use crate::{Engine, Inner, unowned};
 
 /// Who cancels a run for which a newer one stands in.
@@ -141,7 +142,10 @@ pub(crate) async fn admit(
     let verdict = decide(inner, known, &lease.run, admission, turn).await;
     let (fence, now_ms) = (lease.fence, inner.clock.now_ms());
     match verdict {
-        Ok(Verdict::Go) => return still_held(inner, lease, now_ms).await,
+        // A newer run may have cancelled it meanwhile, and it may have stood in line for long.
+        Ok(Verdict::Go) => {
+            return unowned::still_held(inner, lease.run.id, fence).await.then_some(lease);
+        }
         Ok(Verdict::Later(due_ms)) => {
             debug!(run = %lease.run.id, due_ms, "the run is put off");
             unowned::write(inner, lease.run.put_off(due_ms), fence, Vec::new()).await;
@@ -159,15 +163,6 @@ pub(crate) async fn admit(
         }
     }
     None
-}
-
-/// The run, if nobody has taken it meanwhile: a newer one may have cancelled it, and it may have
-/// stood in line for long.
-async fn still_held(inner: &Inner, lease: Lease, now_ms: i64) -> Option<Lease> {
-    let held = vec![(lease.run.id, lease.fence)];
-    let held = inner.store.extend(held, inner.settings.lease_ms, now_ms).await;
-    // A store that cannot answer has not said that the run is lost.
-    held.map_or(true, |held| held.first().copied().unwrap_or(true)).then_some(lease)
 }
 
 /// Asks one policy after the other; the last of them cancels others, so it comes last.
@@ -329,24 +324,21 @@ async fn live(
     key: KeyHash,
     state: RunState,
 ) -> Result<Vec<RunId>, Error> {
-    let mut filter = RunFilter {
+    let filter = RunFilter {
         state: Some(state),
         workflow: Some(run.workflow.clone()),
         before: Some(run.id),
-        limit: PAGE,
         ..RunFilter::default()
     };
+    let mut runs = Runs::of(&*inner.store, filter);
     let mut found = Vec::new();
-    loop {
-        let page = inner.store.runs(filter.clone()).await?;
-        let same = |other: &Run| {
-            let known = other.admission.as_ref().and_then(|admission| admission.cancel_older);
-            known == Some(key) && other.mode == run.mode
-        };
-        found.extend(page.rows.iter().filter(|(other, _)| same(other)).map(|(other, _)| other.id));
-        let Some((last, _)) = page.rows.last().filter(|_| page.more) else { return Ok(found) };
-        filter.before = Some(last.id);
+    while let Some(other) = runs.next().await? {
+        let known = other.admission.as_ref().and_then(|admission| admission.cancel_older);
+        if known == Some(key) && other.mode == run.mode {
+            found.push(other.id);
+        }
     }
+    Ok(found)
 }
 
 #[cfg(test)]

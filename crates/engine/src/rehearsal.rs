@@ -29,7 +29,7 @@ use crate::{Arriving, Bell, Engine, Parts, Project};
 use clock::{Idle, Jumping};
 pub use dry::{DryRuns, EmptyStore, Unplayed};
 use people::People;
-pub use plan::{Assumed, Plan, PlannedEmit, PlannedRequest, PlannedRun, PlannedStep};
+pub use plan::{Assumed, Plan, PlannedRequest, PlannedRun, PlannedStep};
 use player::Player;
 use recorder::Recorder;
 pub use recorder::{Made, Origin};

@@ -41,6 +41,14 @@ pub(crate) async fn write(inner: &Inner, run: Run, fence: Fence, entries: Vec<En
     }
 }
 
+/// Prolongs the right to a run; whether it was still held. A store that cannot answer has not said
+/// that the run is lost.
+pub(crate) async fn still_held(inner: &Inner, run: RunId, fence: Fence) -> bool {
+    let (now_ms, lease_ms) = (inner.clock.now_ms(), inner.settings.lease_ms);
+    let held = inner.store.extend(vec![(run, fence)], lease_ms, now_ms).await;
+    held.map_or(true, |held| held.first().copied().unwrap_or(true))
+}
+
 /// Makes a run whose owners are lost again and again a dead letter, because it may be the run that
 /// ends them. Its steps of `on_failure` do not run: they would need an owner.
 pub(crate) async fn give_up(inner: Arc<Inner>, lease: Lease, place: Place) {

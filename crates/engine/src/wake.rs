@@ -15,10 +15,8 @@ use tracing::warn;
 
 use crate::Inner;
 use crate::owner::{Memory, Note};
+use crate::runs::Runs;
 use crate::step::{Attempt, View, caller};
-
-/// Runs looked up at once.
-const PAGE: usize = 200;
 
 /// How often, and how long after each other, a run that somebody works on is tried again. Owners
 /// of this process are told; this is for the moments between them, and for those of others.
@@ -134,19 +132,13 @@ pub(crate) async fn deliver(attempt: &Attempt) -> Result<Outcome, Error> {
     for workflow in inner.waits.of(&event.kind) {
         for state in [RunState::Running, RunState::Sleeping] {
             let (state, workflow) = (Some(state), Some(workflow.clone()));
-            let mut filter = RunFilter { state, workflow, limit: PAGE, ..RunFilter::default() };
-            loop {
-                let page = inner.store.runs(filter.clone()).await?;
-                for (run, _) in &page.rows {
-                    filter.before = Some(run.id);
-                    match give(inner, event, run).await? {
-                        Given::Taken => woken.push(run.id),
-                        Given::NotWanted => {}
-                        Given::Busy => busy = true,
-                    }
-                }
-                if !page.more {
-                    break;
+            let filter = RunFilter { state, workflow, ..RunFilter::default() };
+            let mut runs = Runs::of(&*inner.store, filter);
+            while let Some(run) = runs.next().await? {
+                match give(inner, event, &run).await? {
+                    Given::Taken => woken.push(run.id),
+                    Given::NotWanted => {}
+                    Given::Busy => busy = true,
                 }
             }
         }
@@ -155,8 +147,7 @@ pub(crate) async fn deliver(attempt: &Attempt) -> Result<Outcome, Error> {
         // However long that takes: it is no failure, and the event must not be lost.
         return Ok(Outcome::Wait { until_ms: inner.clock.now_ms() + BUSY_MS });
     }
-    let output = Json::from_serialize(&json!({ "woken": woken }));
-    Ok(Outcome::Done { output: output.unwrap_or_else(|_| Json::null()) })
+    Ok(Outcome::Done { output: Json::from_value(&json!({ "woken": woken })) })
 }
 
 /// Gives an event to a run if it waits for it: to the first of its steps that does.
@@ -195,7 +186,7 @@ async fn give(inner: &Inner, event: &Event, run: &Run) -> Result<Given, Error> {
         let Some(spot) = (0..workflow.steps.len()).map(Spot::step).find(wants) else {
             return Ok(Given::NotWanted);
         };
-        let output = Json::from_serialize(&output(event)).unwrap_or_else(|_| Json::null());
+        let output = Json::from_value(&output(event));
         let by = Word { actor: ACTOR.to_owned(), note: Some(event.id.to_string()) };
         let step = workflow.steps[spot.step].id.clone();
         match inner.bring(run.id, spot, Command::Resume { step, spot, output }, by).await? {
@@ -257,10 +248,7 @@ impl Inner {
             return;
         }
         let Some((caller, label)) = caller(event) else { return };
-        let (step, item) = match label.strip_suffix(']').and_then(|label| label.split_once('[')) {
-            Some((step, item)) => (step, item.parse::<usize>().ok()),
-            None => (label, None),
-        };
+        let (step, item) = Spot::of_label(label);
         let told = async {
             let Some((waiting, _, _)) = self.store.run(caller).await? else { return Ok(()) };
             let Ok(known) = self.definitions.get(self, waiting.definition).await? else {

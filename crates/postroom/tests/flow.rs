@@ -3,7 +3,7 @@
 
 mod harness;
 
-use harness::{Fault, Ledger, Project};
+use harness::{Answer, Fault, Ledger, Project, Server};
 use serde_json::{Value, json};
 
 /// A step that posts to a path of the double, with a key unless it is bare.
@@ -238,20 +238,26 @@ fn a_redriven_caller_takes_the_result_of_the_run_it_called() {
     assert_eq!(ledger.entries(), ["POST /pack"]);
 }
 
-#[test]
-fn a_cancelled_run_cuts_off_what_may_be_repeated() {
-    let ledger = Ledger::start();
-    let steps = format!("{}{}", post(&ledger, "one", "", false), post(&ledger, "two", "", false));
+/// A run of two calls that is cancelled by ann while the first is held, with the answer to that.
+fn cancelled_while_held(ledger: &Ledger, bare: bool) -> (Project, Server, String, Answer) {
+    let steps = format!("{}{}", post(ledger, "one", "", bare), post(ledger, "two", "", bare));
     let project = Project::new("").workflow("w", &workflow("order", "[{event: ORDER}]", &steps));
     let server = project.start();
     ledger.double.fault("/one", 1, &Fault::Hold);
     let correlation = server.send("ORDER", &json!({"order": 1}));
     ledger.double.wait_for_held(1);
-    let run = server.run(&correlation, &["queued", "running"]);
+    let run = id(&server.run(&correlation, &["queued", "running"])).to_owned();
     let body = json!({"actor": "ann", "note": "wrong"}).to_string();
-    let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), &body);
+    let answer = server.api("POST", &format!("/runs/{run}/cancel"), &body);
+    (project, server, run, answer)
+}
+
+#[test]
+fn a_cancelled_run_cuts_off_what_may_be_repeated() {
+    let ledger = Ledger::start();
+    let (_project, server, run, answer) = cancelled_while_held(&ledger, false);
     assert_eq!(answer.json()["state"], "cancelled", "{}", answer.text());
-    let run = server.run_by_id(id(&run), &["cancelled"]);
+    let run = server.run_by_id(&run, &["cancelled"]);
     assert_eq!(journal(&run), ["aborted one", "cancelled -"], "{run:#}");
     ledger.double.release();
     assert_eq!(ledger.double.lines(), ["POST /one"]);
@@ -260,22 +266,14 @@ fn a_cancelled_run_cuts_off_what_may_be_repeated() {
 #[test]
 fn a_cancelled_run_waits_for_what_may_not_be_repeated() {
     let ledger = Ledger::start();
-    let steps = format!("{}{}", post(&ledger, "one", "", true), post(&ledger, "two", "", true));
-    let project = Project::new("").workflow("w", &workflow("order", "[{event: ORDER}]", &steps));
-    let server = project.start();
-    ledger.double.fault("/one", 1, &Fault::Hold);
-    let correlation = server.send("ORDER", &json!({"order": 1}));
-    ledger.double.wait_for_held(1);
-    let run = server.run(&correlation, &["queued", "running"]);
-    let body = json!({"actor": "ann", "note": "wrong"}).to_string();
-    let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), &body);
+    let (_project, server, run, answer) = cancelled_while_held(&ledger, true);
     assert_eq!(answer.json()["cancelling"]["actor"], "ann", "{}", answer.text());
     assert_eq!(answer.json()["state"], "running");
     // Said once more, it is answered without waiting for the call.
-    let answer = server.api("POST", &format!("/runs/{}/cancel", id(&run)), "{}");
+    let answer = server.api("POST", &format!("/runs/{run}/cancel"), "{}");
     assert_eq!(answer.json()["cancelling"]["actor"], "ann", "{}", answer.text());
     ledger.double.release();
-    let run = server.run_by_id(id(&run), &["cancelled"]);
+    let run = server.run_by_id(&run, &["cancelled"]);
     assert_eq!(journal(&run), ["intent one", "cancelling -", "done one", "cancelled -"], "{run:#}");
     assert_eq!(ledger.double.lines(), ["POST /one"], "and nothing after it");
 }

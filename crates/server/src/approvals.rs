@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use postroom_core::{Problem, Run, RunId, problem};
 use postroom_engine::{Answer, Asked, Unasked};
-use serde::Serialize;
 
 use crate::App;
 use crate::answer::Refusal;
@@ -34,34 +33,13 @@ pub(crate) fn routes() -> Vec<Route> {
     std::iter::once(list).chain(answers).collect()
 }
 
-/// A question as it is listed.
-#[derive(Serialize)]
-struct Approval {
-    run: RunId,
-    workflow: String,
-    step: String,
-    ask: String,
-    asked_ms: i64,
-    until_ms: i64,
-    silence: &'static str,
-}
-
-impl From<Asked> for Approval {
-    fn from(asked: Asked) -> Self {
-        let Asked { run, workflow, step, ask, asked_ms, until_ms, silence_approves } = asked;
-        let silence = if silence_approves { "approve" } else { "reject" };
-        Self { run, workflow, step, ask, asked_ms, until_ms, silence }
-    }
-}
-
 async fn list(
     State(app): State<Arc<App>>,
     mut parameters: Parameters,
-) -> Result<Json<List<Approval>>, Refusal> {
+) -> Result<Json<List<Asked>>, Refusal> {
     let (before, limit) = (parameters.parse("cursor")?, parameters.limit()?);
     parameters.finish()?;
-    let (asked, next) = app.engine.asked(before, limit).await?;
-    let data = asked.into_iter().map(Approval::from).collect();
+    let (data, next) = app.engine.asked(before, limit).await?;
     Ok(Json(List { data, next: next.map(|id| id.to_string()) }))
 }
 

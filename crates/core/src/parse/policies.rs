@@ -3,7 +3,8 @@
 
 use postroom_expr::Template;
 
-use super::{TRIGGER_ROOTS, check_roots};
+use super::steps::DAY_MS;
+use super::{TRIGGER_ROOTS, check_roots, second_of, within};
 use crate::duration::format_ms;
 use crate::policy::{
     Concurrency, Debounce, Dedupe, MAX_PRIORITY_S, Policies, Priority, Throttle, WhenFull,
@@ -12,7 +13,6 @@ use crate::problem::{self, Problem};
 use crate::yaml::{Fields, Node, Source, Value};
 
 const SECOND_MS: u64 = 1_000;
-const DAY_MS: u64 = 86_400_000;
 
 /// Reads the policies; what is wrong with one does not keep the others from being read.
 pub(super) fn read(source: &mut Source<'_>, fields: &mut Fields<'_>) -> Policies {
@@ -32,20 +32,9 @@ fn template(source: &mut Source<'_>, node: &Node, path: &str) -> Option<Template
 }
 
 /// A duration within bounds, in milliseconds.
-fn duration(
-    source: &mut Source<'_>,
-    node: &Node,
-    path: &str,
-    (min_ms, max_ms): (u64, u64),
-) -> Option<i64> {
-    let ms = source.duration_ms(node, path)?;
-    if (min_ms..=max_ms).contains(&ms) {
-        return i64::try_from(ms).ok();
-    }
-    let (least, most) = (format_ms(min_ms), format_ms(max_ms));
-    let detail = format!("`{path}` must be between {least} and {most}");
-    source.report(Problem::new(&problem::OUT_OF_RANGE, detail), node.at);
-    None
+fn duration(source: &mut Source<'_>, node: &Node, path: &str, bounds: (u64, u64)) -> Option<i64> {
+    let ms = within(source, node, path, bounds, &format_ms(bounds.1))?;
+    i64::try_from(ms).ok()
 }
 
 /// The key alone, or with its window.
@@ -77,17 +66,9 @@ fn concurrency(source: &mut Source<'_>, node: &Node) -> Option<Concurrency> {
 }
 
 fn when_full(source: &mut Source<'_>, node: &Node) -> Option<WhenFull> {
-    match source.text(node, "concurrency.when_full")? {
-        "queue" => Some(WhenFull::Queue),
-        "cancel-older" => Some(WhenFull::CancelOlder),
-        other => {
-            let detail = format!("`concurrency.when_full` is `{other}`");
-            let found =
-                Problem::new(&problem::BAD_VALUE, detail).hint("write `queue` or `cancel-older`");
-            source.report(found, node.at);
-            None
-        }
-    }
+    let words = ["queue", "cancel-older"];
+    let cancels = second_of(source, node, "concurrency.when_full", words)?;
+    Some(if cancels { WhenFull::CancelOlder } else { WhenFull::Queue })
 }
 
 fn debounce(source: &mut Source<'_>, node: &Node) -> Option<Debounce> {

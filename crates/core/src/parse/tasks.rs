@@ -3,7 +3,7 @@
 use postroom_expr::Mapping;
 
 use super::steps::{DAY_MS, Reads};
-use super::{name, timeout};
+use super::{name, second_of, timeout};
 use crate::definition::{Act, ActionRef, Approve, Await, Call, Emit, MAX_WAIT_MS, Task, Wait};
 use crate::duration;
 use crate::problem::{self, Problem};
@@ -257,16 +257,10 @@ impl Reader<'_, '_, '_> {
         fields: &mut Fields<'_>,
         path: &str,
         key: &'static str,
-        [first, second]: [&str; 2],
+        words: [&str; 2],
     ) -> bool {
         let Some(node) = fields.take(key) else { return false };
-        let Some(word) = self.source.text(node, &format!("{path}.{key}")) else { return false };
-        if word != first && word != second {
-            let detail = format!("`{path}.{key}` is `{word}`");
-            let hint = format!("write `{first}` or `{second}`");
-            self.source.report(Problem::new(&problem::BAD_VALUE, detail).hint(hint), node.at);
-        }
-        word == second
+        second_of(self.source, node, &format!("{path}.{key}"), words).unwrap_or(false)
     }
 
     /// Refuses what a step that waits has no use for.

@@ -28,10 +28,24 @@ impl Spot {
     /// of a step holds a bracket.
     #[must_use]
     pub fn label(self, id: &str) -> String {
-        match self.item {
-            None => id.to_owned(),
-            Some(item) => format!("{id}[{item}]"),
+        label(id, self.item)
+    }
+
+    /// The step and the item that a label names.
+    #[must_use]
+    pub fn of_label(label: &str) -> (&str, Option<usize>) {
+        match label.strip_suffix(']').and_then(|label| label.split_once('[')) {
+            Some((id, item)) => (id, item.parse().ok()),
+            None => (label, None),
         }
+    }
+}
+
+/// See [`Spot::label`].
+pub(crate) fn label(id: &str, item: Option<usize>) -> String {
+    match item {
+        None => id.to_owned(),
+        Some(item) => format!("{id}[{item}]"),
     }
 }
 

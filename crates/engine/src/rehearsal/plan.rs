@@ -27,26 +27,7 @@ pub struct Plan {
     pub requests: Vec<PlannedRequest>,
     /// Every event that a step emits, or by which it calls a workflow, in order.
     #[serde(default)]
-    pub emits: Vec<PlannedEmit>,
-}
-
-/// An event that a step would emit, or by which it would call a workflow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PlannedEmit {
-    /// How many requests are made before it.
-    pub after_requests: usize,
-    /// By which run.
-    pub run: RunId,
-    /// The run's workflow.
-    pub workflow: String,
-    /// By which step.
-    pub step: String,
-    /// The event.
-    pub event: Event,
-    /// The workflows that it starts.
-    pub starts: Vec<String>,
-    /// It repeats another one by its key, so it would not be written down.
-    pub repetition: bool,
+    pub emits: Vec<Emitted>,
 }
 
 /// What a run would come to.
@@ -135,15 +116,7 @@ impl Plan {
         });
         let runs = runs.collect();
         let requests = requests.into_iter().map(PlannedRequest::from).collect();
-        let emits = emits.into_iter().map(PlannedEmit::from).collect();
         Self { event, workflows: verdicts, runs, requests, emits }
-    }
-}
-
-impl From<Emitted> for PlannedEmit {
-    fn from(emitted: Emitted) -> Self {
-        let Emitted { after, run, workflow, step, event, starts, repetition } = emitted;
-        Self { after_requests: after, run, workflow, step, event, starts, repetition }
     }
 }
 

@@ -11,13 +11,15 @@ use postroom_store::{
     Arrival, Claimed, Committed, Count, Counted, EventFilter, EventRow, Fence, History, Order,
     Ordered, Page, Pruned, Recorded, Reply, Retention, RunFilter, Stats, Store, Transition,
 };
+use serde::{Deserialize, Serialize};
 
 use super::recorder::Recorder;
 
 /// An event that a step emitted, or by which it called a workflow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Emitted {
     /// How many requests were made before it.
+    #[serde(rename = "after_requests")]
     pub after: usize,
     /// By which run.
     pub run: RunId,

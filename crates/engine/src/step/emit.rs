@@ -50,10 +50,7 @@ impl Attempt {
         }
         let event = self.follows(Emit::SOURCE, &emit.event, data, key)?;
         let id = event.id;
-        let output =
-            Json::from_serialize(&serde_json::json!({ "event": id })).map_err(|error| {
-                refused(Failure::new("internal", format!("the output is not JSON: {error}")))
-            })?;
+        let output = Json::from_value(&serde_json::json!({ "event": id }));
         Ok(Some((self.inner.routed(event), output)))
     }
 

@@ -45,37 +45,31 @@ impl Attempt {
         self.now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
     }
 
-    /// Parks a step for the first time, unless its condition is false.
+    /// Parks a step for the first time, unless its condition is false: only where it holds, what
+    /// says until when it waits has to make sense.
     fn park(
         self,
-        until_ms: Result<i64, Outcome>,
-        look_ms: Option<i64>,
-        report: Report,
+        until: impl FnOnce(&Self) -> Result<(Outcome, Report), Outcome>,
         started: Instant,
     ) -> Ended {
-        let outcome = match self.holds().and_then(|holds| until_ms.map(|until| (holds, until))) {
-            Ok((true, until_ms)) => {
-                Outcome::Park { until_ms, look_ms: look_ms.unwrap_or(until_ms) }
-            }
-            Ok((false, _)) => Outcome::Skipped,
-            Err(outcome) => outcome,
+        let parked = match self.holds() {
+            Ok(true) => until(&self),
+            Ok(false) => Err(Outcome::Skipped),
+            Err(outcome) => Err(outcome),
         };
+        let (outcome, report) = parked.unwrap_or_else(|ended| (ended, Report::default()));
         self.end(outcome, report, started)
     }
 
     /// Ends an attempt to wait for a time.
     pub(super) fn pause(self, wait: &Wait, started: Instant) -> Ended {
         let Some(until_ms) = self.until_ms() else {
-            // What says how long it waits may only make sense where its condition holds.
-            let until_ms = match self.holds() {
-                Ok(true) => self.time(wait),
-                _ => Ok(0),
-            };
-            return self.park(until_ms, None, Report::default(), started);
+            let until = |it: &Self| Ok((asleep(it.time(wait)?), Report::default()));
+            return self.park(until, started);
         };
         let outcome = match self.now_ms() < until_ms {
-            true => Outcome::Park { until_ms, look_ms: until_ms },
-            false => done(json!({ "until": postroom_expr::moment_text(until_ms) })),
+            true => asleep(until_ms),
+            false => done(&json!({ "until": postroom_expr::moment_text(until_ms) })),
         };
         self.end(outcome, Report::default(), started)
     }
@@ -112,21 +106,18 @@ impl Attempt {
     /// Ends an attempt to ask a person.
     pub(super) fn approve(self, approve: &Approve, started: Instant) -> Ended {
         let Some(until_ms) = self.until_ms() else {
-            let ask = match self.holds() {
-                Ok(true) => self.told(&approve.ask, "ask"),
-                _ => Ok(None),
+            let until = |it: &Self| {
+                let ask = it.told(&approve.ask, "ask")?;
+                let outcome = asleep(it.after(approve.timeout_ms));
+                Ok((outcome, Report { ask, ..Report::default() }))
             };
-            let (ask, until_ms) = match ask {
-                Ok(ask) => (ask, Ok(self.after(approve.timeout_ms))),
-                Err(outcome) => (None, Err(outcome)),
-            };
-            return self.park(until_ms, None, Report { ask, ..Report::default() }, started);
+            return self.park(until, started);
         };
         let outcome = match (self.now_ms() < until_ms, approve.silence_approves) {
-            (true, _) => Outcome::Park { until_ms, look_ms: until_ms },
-            (false, true) => done(json!({ "approved": true, "by": null, "note": null })),
+            (true, _) => asleep(until_ms),
+            (false, true) => done(&json!({ "approved": true, "by": null, "note": null })),
             (false, false) if approve.goes_on => {
-                done(json!({ "approved": false, "by": null, "note": null }))
+                done(&json!({ "approved": false, "by": null, "note": null }))
             }
             (false, false) => {
                 let time = format_ms(approve.timeout_ms);
@@ -144,13 +135,11 @@ impl Attempt {
         if self.until_ms().is_some() {
             return Err(Work::Look(Box::new(self)));
         }
-        // As in `pause`: it may only make sense where the step's condition holds.
-        let until_ms = match self.holds() {
-            Ok(true) => self.end_of(&wait.timeout, "wait.timeout"),
-            _ => Ok(0),
+        let until = |it: &Self| {
+            let until_ms = it.end_of(&wait.timeout, "wait.timeout")?;
+            Ok((Outcome::Park { until_ms, look_ms: it.now_ms() }, Report::default()))
         };
-        let now_ms = self.now_ms();
-        Ok(self.park(until_ms, Some(now_ms), Report::default(), started))
+        Ok(self.park(until, started))
     }
 
     /// Begins to run another workflow, or looks what became of that run.
@@ -158,7 +147,9 @@ impl Attempt {
         if self.until_ms().is_some() {
             return Err(Work::Look(Box::new(self)));
         }
-        if let (Ok(true), Some(output)) = (self.holds(), self.told_output()) {
+        if let Some(output) = self.told_output()
+            && self.holds() == Ok(true)
+        {
             return Ok(self.end(Outcome::Done { output }, Report::default(), started));
         }
         let dry = !self.mode().is_live();
@@ -180,7 +171,7 @@ impl Attempt {
                 let pause_ms = if before.is_some() { 0 } else { POLL_MS.0 };
                 Outcome::Park { until_ms, look_ms: self.now_ms() + pause_ms }
             }
-            false => done(json!({ "run": child })),
+            false => done(&json!({ "run": child })),
         };
         let ended = self.end(outcome, report, started);
         Ok(Ended { emits: arrival, ..ended })
@@ -261,9 +252,9 @@ impl Attempt {
         }
         let until_ms = self.until_ms().unwrap_or_default();
         Ok(match found {
-            Some(output) => done(output),
-            None if self.now_ms() < until_ms => Outcome::Park { until_ms, look_ms: until_ms },
-            None => done(json!({ "event": null, "timedOut": true })),
+            Some(output) => done(&output),
+            None if self.now_ms() < until_ms => asleep(until_ms),
+            None => done(&json!({ "event": null, "timedOut": true })),
         })
     }
 
@@ -295,9 +286,13 @@ impl Attempt {
     }
 }
 
-fn done(output: impl Into<serde_json::Value>) -> Outcome {
-    let output = Json::from_serialize(&output.into()).unwrap_or_else(|_| Json::null());
-    Outcome::Done { output }
+/// Parked until a time, with nothing to look for before.
+fn asleep(until_ms: i64) -> Outcome {
+    Outcome::Park { until_ms, look_ms: until_ms }
+}
+
+fn done(output: &serde_json::Value) -> Outcome {
+    Outcome::Done { output: Json::from_value(output) }
 }
 
 /// The run stays the one that was called: another would do again what this one has done.

@@ -1,7 +1,7 @@
 //! `approvals`: list, approve, reject.
 
-use postroom_core::{Run, RunId};
-use serde::Deserialize;
+use postroom_core::Run;
+use postroom_engine::Asked;
 use serde_json::json;
 
 use super::runs::paged;
@@ -10,18 +10,6 @@ use crate::cli::{Answer, Approvals};
 use crate::exit::Failed;
 use crate::output::{Output, cell};
 use crate::reach::{Ask, Reach};
-
-/// A question, from the API's answer.
-#[derive(Deserialize)]
-struct Approval {
-    run: RunId,
-    workflow: String,
-    step: String,
-    ask: String,
-    asked_ms: i64,
-    until_ms: i64,
-    silence: String,
-}
 
 /// Carries out `approvals ...`.
 pub(super) async fn run(command: &Approvals, reach: &Reach, output: &Output) -> Result<(), Failed> {
@@ -55,13 +43,13 @@ fn list(page: &List<'_>, output: &Output) -> Result<String, Failed> {
         return Ok("nobody is asked anything\n".to_owned());
     }
     let row = |row: &&serde_json::value::RawValue| -> Result<_, Failed> {
-        let asked: Approval = read_row(row)?;
+        let asked: Asked = read_row(row)?;
         Ok(vec![
             cell(asked.run.to_string()),
             cell(asked.workflow),
             cell(asked.step),
             cell(output.moment.ago(asked.asked_ms)),
-            cell(format!("{}, then {}", output.moment.ago(asked.until_ms), asked.silence)),
+            cell(format!("{}, then {}", output.moment.ago(asked.until_ms), asked.silence.word())),
             cell(asked.ask),
         ])
     };

@@ -7,7 +7,7 @@ use postroom_core::Event;
 use postroom_core::definition::Call;
 use postroom_core::run::StepState;
 use postroom_engine::Project;
-use postroom_engine::rehearsal::{self, Origin, PlannedEmit, PlannedRequest, PlannedRun, Script};
+use postroom_engine::rehearsal::{self, Emitted, Origin, PlannedRequest, PlannedRun, Script};
 
 use super::file_text;
 use crate::assemble::assemble;
@@ -105,7 +105,7 @@ fn leaves(plan: &rehearsal::Plan) -> String {
     let (mut text, mut number) = (String::new(), 0);
     let mut emits = plan.emits.iter().peekable();
     for at in 0..=plan.requests.len() {
-        while let Some(emitted) = emits.next_if(|emitted| emitted.after_requests <= at) {
+        while let Some(emitted) = emits.next_if(|emitted| emitted.after <= at) {
             number += 1;
             text.push_str(&event(number, emitted, &plan.event));
         }
@@ -117,8 +117,8 @@ fn leaves(plan: &rehearsal::Plan) -> String {
     text
 }
 
-fn event(number: usize, emitted: &PlannedEmit, first: &Event) -> String {
-    let PlannedEmit { event, workflow, step, .. } = emitted;
+fn event(number: usize, emitted: &Emitted, first: &Event) -> String {
+    let Emitted { event, workflow, step, .. } = emitted;
     let mut about = format!("{workflow}/{step}");
     about.push_str(&after(event.received_ms, first));
     let mut text = output::heading(&format!("\n{number}. {}", plain(&about)));

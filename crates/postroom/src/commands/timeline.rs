@@ -125,19 +125,13 @@ fn row(entry: &Entry, output: &Output) -> Vec<Cell> {
     };
     vec![
         cell(output.moment.exact(entry.at_ms)),
-        cell(label(entry)),
+        cell(entry.label()),
         // Beginning to wait is no try.
         cell(entry.attempt.filter(|tries| *tries > 0).map(|t| t.to_string()).unwrap_or_default()),
         state(kind),
         cell(entry.took_ms.map(span).unwrap_or_default()),
         Cell::new(detail(entry, output)),
     ]
-}
-
-/// The step an entry is about, and which item of its list.
-fn label(entry: &Entry) -> String {
-    let step = entry.step.as_deref().unwrap_or_default();
-    entry.item.map_or_else(|| step.to_owned(), |item| format!("{step}[{item}]"))
 }
 
 /// What else an entry says, a line each.
