@@ -1,7 +1,7 @@
 //! All adapters by name: the built-in ones and the user's own.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use postroom_core::Problem;
 use postroom_core::definition::ActionRef;
@@ -11,34 +11,26 @@ use postroom_expr::nearest;
 use crate::adapter::{Action, Adapter};
 use crate::manifest;
 
-/// The built-in manifests: file and text. One entry here is all it takes to add one.
-pub const MANIFESTS: &[(&str, &str)] = &[
-    ("manifests/http.yaml", include_str!("../manifests/http.yaml")),
-    ("manifests/local.yaml", include_str!("../manifests/local.yaml")),
-    ("manifests/slack.yaml", include_str!("../manifests/slack.yaml")),
-    ("manifests/stripe.yaml", include_str!("../manifests/stripe.yaml")),
-];
+/// The built-in manifests by name, with file and text: all that lies in `manifests/`.
+pub const MANIFESTS: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/manifests.rs"));
+
+/// The built-in adapters that were asked for so far. Reading all would take longer than starting,
+/// and more memory than all else together.
+static READ: [OnceLock<Option<Arc<Adapter>>>; MANIFESTS.len()] =
+    [const { OnceLock::new() }; MANIFESTS.len()];
 
 /// All adapters by name. Cheap to clone: the adapters are shared.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    adapters: BTreeMap<String, Arc<Adapter>>,
+    own: BTreeMap<String, Arc<Adapter>>,
+    builtin: bool,
 }
 
 impl Catalog {
-    /// The built-in adapters.
-    ///
-    /// # Errors
-    /// Every problem of every built-in manifest; a test walks them, so there is none.
-    pub fn builtin() -> Result<Self, Vec<Problem>> {
-        let mut catalog = Self::default();
-        let mut problems = Vec::new();
-        for (file, text) in MANIFESTS {
-            if let Err(found) = catalog.add(file, text) {
-                problems.extend(found);
-            }
-        }
-        if problems.is_empty() { Ok(catalog) } else { Err(problems) }
+    /// The built-in adapters. Each is read when it is first asked for.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self { own: BTreeMap::new(), builtin: true }
     }
 
     /// Adds a manifest. It takes the place of an adapter of the same name.
@@ -47,19 +39,29 @@ impl Catalog {
     /// Every problem found in it; the catalog is then as before.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), Vec<Problem>> {
         let adapter = manifest::read(file, text)?;
-        self.adapters.insert(adapter.name.clone(), Arc::new(adapter));
+        self.own.insert(adapter.name.clone(), Arc::new(adapter));
         Ok(())
     }
 
     /// The adapter of a name.
     #[must_use]
     pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {
-        self.adapters.get(name)
+        self.own.get(name).or_else(|| if self.builtin { builtin(name) } else { None })
     }
 
-    /// All adapters, by name.
+    /// The names of all adapters, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let built_in = MANIFESTS.iter().map(|(name, ..)| *name).filter(|_| self.builtin);
+        let mut names: Vec<&str> = self.own.keys().map(String::as_str).chain(built_in).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// All adapters, by name. Reads every built-in one.
     pub fn adapters(&self) -> impl Iterator<Item = &Arc<Adapter>> {
-        self.adapters.values()
+        self.names().into_iter().filter_map(|name| self.adapter(name))
     }
 
     /// The action that a step uses; the newest version where none is given.
@@ -69,7 +71,7 @@ impl Catalog {
     pub fn action(&self, uses: &ActionRef) -> Result<(Arc<Adapter>, Arc<Action>), Problem> {
         let Some(adapter) = self.adapter(&uses.adapter) else {
             let detail = format!("there is no adapter `{}`", uses.adapter);
-            let names = self.adapters.keys().map(String::as_str);
+            let names = self.names().into_iter();
             return Err(unknown(&problem::UNKNOWN_ADAPTER, detail, &uses.adapter, names));
         };
         let named = adapter.actions.iter().filter(|action| action.name == uses.action);
@@ -91,6 +93,13 @@ impl Catalog {
         let names = adapter.actions.iter().map(|action| action.name.as_str());
         Err(unknown(&problem::UNKNOWN_ACTION, detail, &uses.action, names))
     }
+}
+
+/// A built-in adapter. That every manifest can be read is held by a test.
+fn builtin(name: &str) -> Option<&'static Arc<Adapter>> {
+    let index = MANIFESTS.binary_search_by(|(known, ..)| (*known).cmp(name)).ok()?;
+    let (_, file, text) = MANIFESTS[index];
+    READ[index].get_or_init(|| manifest::read(file, text).ok().map(Arc::new)).as_ref()
 }
 
 fn unknown<'a>(

@@ -135,7 +135,7 @@ mod tests {
         let (adapter, action) = uses.split_once('/').unwrap();
         let uses =
             ActionRef { adapter: adapter.to_owned(), action: action.to_owned(), version: None };
-        let (_, action) = Catalog::builtin().unwrap().action(&uses).unwrap();
+        let (_, action) = Catalog::builtin().action(&uses).unwrap();
         let with = Mapping::from_json(JsonView::parse(with).unwrap()).unwrap();
         action.effects(&with)
     }

@@ -12,7 +12,7 @@
 //! use postroom_core::Json;
 //! use postroom_core::definition::ActionRef;
 //!
-//! let catalog = Catalog::builtin().expect("the built-in manifests read");
+//! let catalog = Catalog::builtin();
 //! let uses = ActionRef { adapter: "slack".into(), action: "post_message".into(), version: None };
 //! let (_, action) = catalog.action(&uses).expect("there is such an action");
 //! let input = Json::parse(r##"{"channel": "#billing", "text": "Paid"}"##.into()).expect("JSON");

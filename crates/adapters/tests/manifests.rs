@@ -7,10 +7,16 @@ use postroom_core::definition::ActionRef;
 use postroom_core::{Json, Outcome};
 
 fn catalog() -> Catalog {
-    Catalog::builtin().unwrap_or_else(|problems| {
-        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        panic!("{}", told.join("\n"))
-    })
+    let mut catalog = Catalog::default();
+    for (name, file, text) in MANIFESTS {
+        if let Err(problems) = catalog.add(file, text) {
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}", told.join("\n"));
+        }
+        assert!(catalog.adapter(name).is_some(), "{file} must hold the adapter `{name}`");
+    }
+    assert_eq!(catalog.names(), Catalog::builtin().names());
+    Catalog::builtin()
 }
 
 fn uses(adapter: &str, action: &str, version: Option<u32>) -> ActionRef {

@@ -202,7 +202,7 @@ proptest! {
         key in ".{0,12}",
     ) {
         let (input, config) = (Json::parse(input).unwrap(), Json::null());
-        let catalog = Catalog::builtin().unwrap();
+        let catalog = Catalog::builtin();
         for action in catalog.adapters().flat_map(|adapter| &adapter.actions) {
             let _ = action.check_input(&input);
             let base_url = Some("https://base.test");
@@ -225,7 +225,7 @@ proptest! {
     fn no_text_breaks_the_reader(
         which in 0..MANIFESTS.len(), at in 0..1000usize, cut in 0..40usize, put in ".{0,12}",
     ) {
-        let text = MANIFESTS[which].1;
+        let text = MANIFESTS[which].2;
         let mut start = text.len() * at / 1000;
         while !text.is_char_boundary(start) { start -= 1; }
         let mut end = (start + cut).min(text.len());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 fn action(adapter: &str, name: &str) -> Arc<Action> {
     let uses = ActionRef { adapter: adapter.into(), action: name.into(), version: None };
-    Catalog::builtin().unwrap().action(&uses).unwrap().1
+    Catalog::builtin().action(&uses).unwrap().1
 }
 
 fn json(text: &str) -> Json {
@@ -353,7 +353,7 @@ fn hostile_answers_come_to_an_outcome() {
 
 #[test]
 fn a_skipped_call_sends_nothing_and_a_wrong_index_is_told() {
-    let mut catalog = Catalog::builtin().unwrap();
+    let mut catalog = Catalog::builtin();
     let text = "
 adapter: two
 title: Two
@@ -399,7 +399,7 @@ actions:
 
 #[test]
 fn secrets_are_filled_in_without_being_shown() {
-    let catalog = Catalog::builtin().unwrap();
+    let catalog = Catalog::builtin();
     let mut auth = catalog.adapter("stripe").unwrap().auth[0].clone();
     assert_eq!(auth.fill("sk_test_1\n").unwrap(), "Bearer sk_test_1");
     let failure = auth.fill("sk_test\nX: y").unwrap_err();

@@ -347,7 +347,7 @@ fn the_documented_vector_of_github() {
 
 #[test]
 fn the_built_in_stripe_manifest_verifies_and_describes() {
-    let catalog = Catalog::builtin().unwrap();
+    let catalog = Catalog::builtin();
     let stripe = catalog.adapter("stripe").unwrap();
     let webhook = stripe.webhook.as_ref().unwrap();
     assert_eq!(webhook.credential().env, "STRIPE_WEBHOOK_SECRET");

@@ -58,9 +58,13 @@ impl Limits {
 
     /// When a call of a step on a connection may go, in milliseconds since 1970. A time not
     /// after `now_ms` means now, and counts; a later one is a promise to be claimed then.
-    pub fn take(&self, connection: &str, run: RunId, place: Place, now_ms: i64) -> i64 {
-        let lines = self.lines.read();
-        let Some(line) = lines.get(connection) else { return now_ms };
+    pub fn take(&self, connection: &Connection, run: RunId, place: Place, now_ms: i64) -> i64 {
+        let mut lines = self.lines.upgradable_read();
+        if !lines.contains_key(&connection.name) {
+            let line = Mutex::new(Line::of(connection));
+            lines.with_upgraded(|lines| lines.insert(connection.name.clone(), line));
+        }
+        let Some(line) = lines.get(&connection.name) else { return now_ms };
         let mut line = line.lock();
         if line.windows.is_empty() {
             return now_ms;
@@ -142,8 +146,8 @@ mod tests {
     }
     #[test]
     fn a_limit_that_stays_remembers_its_calls() {
-        let project = |requests| {
-            let connection = Connection {
+        let connection = |requests| {
+            std::sync::Arc::new(Connection {
                 name: "shop".to_owned(),
                 adapter: "local".to_owned(),
                 base_url: None,
@@ -151,23 +155,25 @@ mod tests {
                 credentials: BTreeMap::new(),
                 limits: vec![RateLimit { requests, window_ms: 1000 }],
                 mode: postroom_core::definition::Mode::Live,
-            };
-            let catalog = std::sync::Arc::new(postroom_adapters::Catalog::builtin().unwrap());
-            let connections = [("shop".to_owned(), std::sync::Arc::new(connection))];
+            })
+        };
+        let project = |requests| {
+            let catalog = std::sync::Arc::new(postroom_adapters::Catalog::builtin());
+            let connections = [("shop".to_owned(), connection(requests))];
             Project::new(Vec::new(), catalog, connections.into()).unwrap()
         };
         let run: RunId = "run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b".parse().unwrap();
         let limits = Limits::new(&project(1));
-        assert_eq!(limits.take("shop", run, (Spot::step(0), 0), 5_000), 5_000);
+        assert_eq!(limits.take(&connection(1), run, (Spot::step(0), 0), 5_000), 5_000);
         limits.adopt(&project(1));
         assert_eq!(
-            limits.take("shop", run, (Spot::step(0), 1), 5_000),
+            limits.take(&connection(1), run, (Spot::step(0), 1), 5_000),
             6_000,
             "the call before still counts"
         );
         limits.adopt(&project(2));
         assert_eq!(
-            limits.take("shop", run, (Spot::step(0), 1), 5_000),
+            limits.take(&connection(1), run, (Spot::step(0), 1), 5_000),
             5_000,
             "another limit begins anew"
         );

@@ -70,10 +70,6 @@ impl Project {
         mut connections: BTreeMap<String, Arc<Connection>>,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        for adapter in catalog.adapters() {
-            let default = || Arc::new(Connection::default_of(adapter));
-            connections.entry(adapter.name.clone()).or_insert_with(default);
-        }
         let mut names: BTreeMap<&str, &str> = BTreeMap::new();
         for (_, workflow) in &workflows {
             if let Some(other) = names.insert(&workflow.name, &workflow.file) {
@@ -82,10 +78,16 @@ impl Project {
             }
             for step in &workflow.steps {
                 let Some(act) = step.act() else { continue };
-                if let Err(mut found) = catalog.action(&act.uses) {
-                    found.detail = format!("step `{}`: {}", step.id, found.detail);
-                    found.place = Some(place(workflow));
-                    problems.push(found);
+                match catalog.action(&act.uses) {
+                    Ok((adapter, _)) => {
+                        let default = || Arc::new(Connection::default_of(&adapter));
+                        connections.entry(adapter.name.clone()).or_insert_with(default);
+                    }
+                    Err(mut found) => {
+                        found.detail = format!("step `{}`: {}", step.id, found.detail);
+                        found.place = Some(place(workflow));
+                        problems.push(found);
+                    }
                 }
                 if let Some(name) = &act.connection
                     && connections.get(name).is_none_or(|c| c.adapter != act.uses.adapter)
@@ -106,18 +108,22 @@ impl Project {
         Ok(Self { workflows, router, catalog, connections })
     }
 
-    /// The connection a step uses.
+    /// The connection a step uses. A run that began before the project changed may use an adapter
+    /// that no workflow uses any more; it has the connection that the adapter has by itself.
     #[must_use]
-    pub fn connection(&self, name: Option<&str>, adapter: &str) -> Option<&Arc<Connection>> {
+    pub fn connection(&self, name: Option<&str>, adapter: &str) -> Option<Arc<Connection>> {
         if let Some(name) = name {
-            return self.connections.get(name);
+            return self.connections.get(name).cloned();
         }
         // The adapter's only configured connection, else the one it has by itself.
         let mut of_adapter =
             self.connections.values().filter(|c| c.adapter == adapter && c.name != adapter);
         match (of_adapter.next(), of_adapter.next()) {
-            (Some(only), None) => Some(only),
-            _ => self.connections.get(adapter),
+            (Some(only), None) => Some(Arc::clone(only)),
+            _ => self.connections.get(adapter).cloned().or_else(|| {
+                let adapter = self.catalog.adapter(adapter)?;
+                Some(Arc::new(Connection::default_of(adapter)))
+            }),
         }
     }
 }

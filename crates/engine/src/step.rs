@@ -207,7 +207,6 @@ impl Attempt {
         action.check_input(&input).map_err(refused)?;
         let connection = project
             .connection(act.connection.as_deref(), &adapter.name)
-            .map(Arc::clone)
             .ok_or_else(|| refused(no_connection(&adapter)))?;
         let generation = self.run.at(self.spot).map_or(0, |at| at.generation);
         let key = self.run.idempotency_key(&self.label(), generation);
@@ -393,7 +392,7 @@ impl Attempt {
         let place = (self.spot, call.index);
         loop {
             let now_ms = clock.now_ms();
-            let due_ms = self.inner.limits.take(&call.connection.name, self.run.id, place, now_ms);
+            let due_ms = self.inner.limits.take(call.connection, self.run.id, place, now_ms);
             if due_ms <= now_ms {
                 return Ok(());
             }

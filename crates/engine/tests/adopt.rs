@@ -25,7 +25,7 @@ fn project(event: &str) -> (Project, DefinitionHash) {
     let stored = Stored { v: 1, file: "w.yaml".into(), text, defaults, first_seen_ms: None };
     let workflow = parse::workflow(&stored).unwrap();
     let hash = workflow.hash;
-    let catalog = Arc::new(Catalog::builtin().unwrap());
+    let catalog = Arc::new(Catalog::builtin());
     (Project::new(vec![(stored, workflow)], catalog, BTreeMap::new()).unwrap(), hash)
 }
 

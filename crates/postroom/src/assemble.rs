@@ -209,13 +209,7 @@ fn in_order(problems: &mut [Problem]) {
 }
 
 fn catalog(folder: &Path, root: &Path, problems: &mut Vec<Problem>) -> Catalog {
-    let mut catalog = match Catalog::builtin() {
-        Ok(catalog) => catalog,
-        Err(found) => {
-            problems.extend(found);
-            Catalog::default()
-        }
-    };
+    let mut catalog = Catalog::builtin();
     for path in files::of(folder, YAML, problems) {
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         let added = read(&path).and_then(|text| catalog.add(&name, &text));
@@ -313,7 +307,7 @@ fn adapter<'a>(
             &problem::UNKNOWN_ADAPTER,
             format!("{what} names provider `{provider}`, which does not exist"),
         );
-        let names: Vec<&str> = catalog.adapters().map(|adapter| adapter.name.as_str()).collect();
+        let names = catalog.names();
         problem = problem.hint(match postroom_expr::nearest(provider, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known: {}", names.join(", ")),

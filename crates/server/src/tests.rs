@@ -173,7 +173,7 @@ async fn queries_that_mean_nothing_are_refused() {
 
 /// The sources and options of the configuration template.
 fn template() -> (Vec<Arc<Source>>, Options) {
-    let catalog = Catalog::builtin().unwrap();
+    let catalog = Catalog::builtin();
     let adapter = Arc::clone(catalog.adapter("stripe").unwrap());
     let stripe = Source {
         name: "stripe-invoice".to_owned(),

@@ -22,7 +22,7 @@ fn project(text: &str) -> Project {
         (stored, workflow)
     };
     let workflows = text.split("---\n").map(read).collect();
-    let catalog = Arc::new(Catalog::builtin().expect("manifests"));
+    let catalog = Arc::new(Catalog::builtin());
     Project::new(workflows, catalog, BTreeMap::new()).expect("a project")
 }
 
@@ -155,7 +155,7 @@ actions:
     let file = "w.yaml".to_owned();
     let stored = Stored::new(file, text.to_owned(), Defaults::default());
     let workflow = parse::workflow(&stored).expect("a workflow");
-    let mut catalog = Catalog::builtin().expect("manifests");
+    let mut catalog = Catalog::builtin();
     catalog.add("own.yaml", manifest).expect("a manifest");
     let workflows = vec![(stored, workflow)];
     let project = Project::new(workflows, Arc::new(catalog), BTreeMap::new()).expect("a project");

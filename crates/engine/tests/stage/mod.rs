@@ -334,7 +334,7 @@ fn project(text: &str) -> Project {
         (stored, workflow)
     };
     let workflows = text.split("---\n").map(read).collect();
-    let catalog = Arc::new(Catalog::builtin().expect("manifests"));
+    let catalog = Arc::new(Catalog::builtin());
     Project::new(workflows, catalog, BTreeMap::new()).expect("a project")
 }
 

@@ -75,7 +75,7 @@ fn parsed(kind: FileKind, text: &str) -> Result<(), Vec<Problem>> {
             config::load(Some(&file)).map(drop)
         }
         FileKind::Test => {
-            let catalog = Arc::new(Catalog::builtin().unwrap());
+            let catalog = Arc::new(Catalog::builtin());
             let workflows = vec![workflow(WORKFLOW).unwrap()];
             let project = Project::new(workflows, catalog, BTreeMap::new()).unwrap();
             fixture::read(Path::new("t.yaml"), "t.yaml", text, &project).map(drop)

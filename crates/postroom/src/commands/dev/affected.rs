@@ -92,7 +92,7 @@ mod tests {
             let workflow = parse::workflow(&stored).unwrap();
             (stored, workflow)
         };
-        let catalog = Arc::new(Catalog::builtin().unwrap());
+        let catalog = Arc::new(Catalog::builtin());
         Project::new(workflows.iter().map(read).collect(), catalog, BTreeMap::new()).unwrap()
     }
 
