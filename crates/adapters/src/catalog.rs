@@ -49,6 +49,12 @@ impl Catalog {
         self.own.get(name).or_else(|| if self.builtin { builtin(name) } else { None })
     }
 
+    /// Whether an adapter was added, and did not come with Postroom.
+    #[must_use]
+    pub fn is_own(&self, name: &str) -> bool {
+        self.own.contains_key(name)
+    }
+
     /// The names of all adapters, in order.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {

@@ -208,6 +208,17 @@ fn in_order(problems: &mut [Problem]) {
     });
 }
 
+/// The adapters of a project: those that come with Postroom, and its own.
+///
+/// # Errors
+/// Every problem in its manifests.
+pub(crate) fn adapters(loaded: &Loaded) -> Result<Catalog, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let folder = loaded.folder.join(&loaded.config.adapters);
+    let catalog = catalog(&folder, &loaded.folder, &mut problems);
+    if problems.is_empty() { Ok(catalog) } else { Err(problems) }
+}
+
 fn catalog(folder: &Path, root: &Path, problems: &mut Vec<Problem>) -> Catalog {
     let mut catalog = Catalog::builtin();
     for path in files::of(folder, YAML, problems) {

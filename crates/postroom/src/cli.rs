@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postroom_core::{EventId, RunId};
 
+mod adapter;
 mod files;
 mod workflows;
 
+pub(crate) use adapter::Adapter;
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
 pub(crate) use workflows::Workflows;
 
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// The workflows of the project and their versions
     #[command(subcommand)]
     Workflows(Workflows),
+    /// What is known of providers: the adapters and their actions
+    #[command(subcommand)]
+    Adapter(Adapter),
     /// The admin token
     #[command(subcommand)]
     Token(Token),

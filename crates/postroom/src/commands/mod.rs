@@ -1,6 +1,7 @@
 //! What each command does: one file a family, dispatched here. A command asks the API or the
 //! owner of a file, and hands what it learned to the output.
 
+mod adapter;
 mod approvals;
 mod ask;
 mod bulk;
@@ -71,6 +72,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         }
         Command::Dlq(command) => dlq::run(command, global, output).await,
         Command::Workflows(command) => workflows::run(command, global, output).await,
+        Command::Adapter(command) => adapter::run(command, &options, output),
         Command::Test(args) => test::run(args, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
