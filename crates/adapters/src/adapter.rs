@@ -12,6 +12,7 @@ use postroom_expr::{Expr, Mapping, Template};
 
 use crate::build::{Request, header_value};
 use crate::exchange::HttpResponse;
+use crate::oauth::OAuth;
 use crate::webhook::Webhook;
 
 /// A provider: its account settings, actions and webhooks.
@@ -27,6 +28,8 @@ pub struct Adapter {
     pub base_url: Option<String>,
     /// Headers that carry credentials, on every request.
     pub auth: Vec<SecretHeader>,
+    /// Where its access tokens come from, if it gives them out by OAuth2.
+    pub oauth: Option<OAuth>,
     /// The credentials that a connection to it holds.
     pub credentials: Vec<Credential>,
     /// How many requests it takes, per connection. All of them hold at once.

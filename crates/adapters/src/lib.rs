@@ -32,6 +32,7 @@ mod exchange;
 mod form;
 mod interpret;
 mod manifest;
+mod oauth;
 mod rehearse;
 mod retry_after;
 mod sandbox;
@@ -46,5 +47,6 @@ pub use adapter::{
 };
 pub use catalog::{Catalog, MANIFESTS};
 pub use exchange::{Context, HttpRequest, HttpResponse, Lost, Planned};
+pub use oauth::{ACCESS_TOKEN, Ask, Client, ClientAuth, Grant, NoTokens, OAuth, Tokens, challenge};
 pub use sandbox::SANDBOX_HEADER;
 pub use webhook::{Described, Rejection, Webhook};

@@ -5,6 +5,7 @@
 
 mod action;
 mod names;
+mod oauth;
 mod record;
 mod request;
 mod rules;
@@ -19,6 +20,7 @@ use postroom_expr::nearest;
 use self::names::Names;
 use crate::adapter::{Adapter, Credential, Provider, RateLimit, SecretHeader};
 use crate::build::is_header_name;
+use crate::oauth::ACCESS_TOKEN;
 use crate::scope::REQUEST_ROOTS;
 
 /// Reads a manifest. It is usable only where no problem is reported.
@@ -43,8 +45,13 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
     let base_url = fields.take("base_url").and_then(|node| base_url(source, node));
     let credentials =
         fields.take("credentials").map(|node| credentials(source, node)).unwrap_or_default();
-    let auth = fields.take("auth").map(|node| auth(source, node, &credentials));
+    let tokens = fields.take("oauth");
+    let oauth = tokens.and_then(|node| oauth::read(source, node, &credentials));
+    let auth = fields.take("auth").map(|node| auth(source, node, &credentials, tokens.is_some()));
     let auth = auth.unwrap_or_default();
+    if let Some(node) = tokens {
+        oauth::check_use(source, node, &auth);
+    }
     let headers = fields.take("headers").map(|node| {
         source.map(node, "headers");
         Names::new(REQUEST_ROOTS).mapping(source, node)
@@ -74,6 +81,7 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         docs_url: docs_url?,
         base_url,
         auth,
+        oauth,
         credentials,
         limits,
         webhook,
@@ -185,7 +193,12 @@ fn credential<'c>(
     found
 }
 
-fn auth(source: &mut Source<'_>, node: &Node, credentials: &[Credential]) -> Vec<SecretHeader> {
+fn auth(
+    source: &mut Source<'_>,
+    node: &Node,
+    credentials: &[Credential],
+    tokens: bool,
+) -> Vec<SecretHeader> {
     let Some(items) = source.list(node, "auth") else { return Vec::new() };
     let mut headers = Vec::new();
     for (index, node) in items.iter().enumerate() {
@@ -205,15 +218,18 @@ fn auth(source: &mut Source<'_>, node: &Node, credentials: &[Credential]) -> Vec
             bad(source, node, detail, Some("for example `Bearer {}`".to_owned()));
             None
         });
-        let name = fields
-            .need(source, "credential")
-            .and_then(|node| credential(source, node, &format!("{path}.credential"), credentials));
+        let name = fields.need(source, "credential").and_then(|node| {
+            let path = format!("{path}.credential");
+            if tokens && source.text(node, &path) == Some(ACCESS_TOKEN) {
+                return Some(ACCESS_TOKEN.to_owned());
+            }
+            credential(source, node, &path, credentials).map(|found| found.name.clone())
+        });
         fields.finish(source);
         let template = template.unwrap_or_else(|| Some("{}".to_owned()));
         if let (Some(header), Some(basic), Some(template), Some(credential)) =
             (header, basic.unwrap_or(Some(false)), template, name)
         {
-            let credential = credential.name.clone();
             headers.push(SecretHeader { header, template, credential, basic });
         }
     }

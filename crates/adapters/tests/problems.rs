@@ -122,6 +122,35 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
 }
 
 #[test]
+fn tokens_are_asked_for_as_the_manifest_says() {
+    let tokens = MANIFEST.replace(
+        "auth:\n",
+        "oauth:\n  authorize: https://acme.test/allow\n  token: https://acme.test/token\n  \
+         scopes: [a]\n  client_id: token\nauth:\n",
+    );
+    let tokens = tokens.replace("credential: token", "credential: access_token");
+    assert_eq!(problems(&tokens), [""; 0]);
+    for (from, to, told) in [
+        ("credential: access_token", "credential: token", "which no header of `auth` carries"),
+        ("credential: access_token", "credential: acces_token", "there is no credential"),
+        ("  client_id: token\n", "", "needs a credential that holds the client's id"),
+        ("client_id: token", "client_id: tokne", "did you mean `token`?"),
+        ("client_id: token", "client: header", "one of basic, body"),
+        ("client_id: token", "pcke: false", "did you mean `pkce`?"),
+        ("client_id: token", "parameters: { state: x }", "is set by Postroom itself"),
+        ("  token: https://acme.test/token\n", "", "`oauth.token` is missing"),
+        ("  authorize: https://acme.test/allow\n", "", "`oauth.authorize` is missing"),
+        ("scopes: [a]", "grant: client_credentials", "is where a person is asked"),
+        ("scopes: [a]", "scopes: [a b]", "which is more than one scope"),
+        ("https://acme.test/token", "acme.test/token", "it must start with `https://`"),
+    ] {
+        assert!(tokens.contains(from), "{from}");
+        let lines = problems(&tokens.replacen(from, to, 1));
+        assert!(lines.iter().any(|line| line.contains(told)), "{to}\n{told}\n{lines:#?}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
     let text = MANIFEST
         .replace("title: Acme", "title: 5")

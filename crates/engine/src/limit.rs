@@ -153,6 +153,7 @@ mod tests {
                 base_url: None,
                 config: postroom_core::Json::null(),
                 credentials: BTreeMap::new(),
+                oauth: None,
                 limits: vec![RateLimit { requests, window_ms: 1000 }],
                 mode: postroom_core::definition::Mode::Live,
             })

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use postroom_adapters::{Adapter, Catalog, RateLimit};
+use postroom_adapters::{Adapter, Catalog, OAuth, RateLimit};
 use postroom_core::definition::{Mode, Stored, Workflow};
 use postroom_core::trigger::Router;
 use postroom_core::{Json, Problem, problem};
@@ -35,6 +35,8 @@ pub struct Connection {
     pub config: Json,
     /// Under which name each credential of the adapter is kept.
     pub credentials: BTreeMap<String, String>,
+    /// Where its access tokens come from, if not from a credential.
+    pub oauth: Option<OAuth>,
     /// How fast it may be used; the adapter's own limits when empty.
     pub limits: Vec<RateLimit>,
     /// Whether what would change something there is sent.
@@ -53,6 +55,7 @@ impl Connection {
             base_url: None,
             config: Json::null(),
             credentials: credentials.collect(),
+            oauth: adapter.oauth.clone(),
             limits: adapter.limits.clone(),
             mode: Mode::Live,
         }

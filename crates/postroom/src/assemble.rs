@@ -369,6 +369,25 @@ fn connection(
             problems.push(spot.mark(found));
         }
     }
+    if let Some(own) = &entry.oauth {
+        match &mut connection.oauth {
+            Some(oauth) => {
+                oauth.authorize = own.authorize.clone().or(oauth.authorize.take());
+                oauth.token = own.token.clone().unwrap_or_else(|| std::mem::take(&mut oauth.token));
+                oauth.scopes =
+                    own.scopes.clone().unwrap_or_else(|| std::mem::take(&mut oauth.scopes));
+            }
+            None => {
+                let detail = format!(
+                    "connection `{}` has `oauth`, but adapter `{}` knows no OAuth2",
+                    entry.name, adapter.name
+                );
+                let found = Problem::new(&problem::UNSUPPORTED, detail);
+                problems
+                    .push(own.spot.mark(found.hint("remove it, or add `oauth` to the adapter")));
+            }
+        }
+    }
     if let Some((requests, window_ms)) = entry.limit {
         connection.limits = vec![RateLimit { requests, window_ms }];
     }

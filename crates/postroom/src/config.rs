@@ -3,6 +3,7 @@
 
 mod accounts;
 mod env;
+mod oauth;
 mod sections;
 
 use std::path::{Path, PathBuf};

@@ -125,6 +125,7 @@ impl Reader<'_, '_> {
             let read = Mode::of_word(&word, &mode);
             read.map_err(|problem| self.source.report(problem, node.at)).ok()
         });
+        let oauth = self.oauth(fields);
         let path = fields.path_of("rateLimit");
         let limit = fields.take("rateLimit").and_then(|node| self.rate_limit(node, &path));
         ConnectionEntry {
@@ -134,6 +135,7 @@ impl Reader<'_, '_> {
             base_url,
             credentials,
             config: config.unwrap_or_else(Json::null),
+            oauth,
             limit,
             mode: mode.unwrap_or_default(),
         }

@@ -9,6 +9,7 @@ use postroom_core::retry::Backoff;
 use postroom_core::yaml::{At, Fields, Node, Source, Value};
 use postroom_core::{Json, Problem, problem};
 
+use super::oauth::OAuthEntry;
 use super::{Environment, Spot};
 
 /// How log lines look.
@@ -90,6 +91,8 @@ pub(crate) struct ConnectionEntry {
     /// By name: the variable, and where the name stands.
     pub credentials: BTreeMap<String, (String, Spot)>,
     pub config: Json,
+    /// What of OAuth2 is otherwise than the adapter says.
+    pub oauth: Option<OAuthEntry>,
     /// Requests and the window in milliseconds.
     pub limit: Option<(u32, u64)>,
     /// Whether what would change something there is sent.
