@@ -4,7 +4,7 @@
 //! place: a path segment that climbs, a header with a line break, a second body.
 
 use postroom_core::{Failure, Json};
-use postroom_expr::{JsonView, Kind, Mapping, Scope, Template};
+use postroom_expr::{JsonView, Kind, Mapping, Scope, Template, Value};
 
 use crate::adapter::{Action, Call, Idempotency};
 use crate::exchange::{Context, HttpRequest, Planned, READS};
@@ -33,6 +33,8 @@ const RESERVED: &[&str] = &[
 pub(crate) struct Request {
     pub method: Template,
     pub target: Target,
+    /// The fields of a message, which the rest of the request reads as `mail`.
+    pub mail: Option<Mapping>,
     pub query: Option<Mapping>,
     pub headers: Option<Mapping>,
     /// At most one of them may yield something.
@@ -130,6 +132,13 @@ impl Action {
         let mut url = match &call.request.target {
             Target::Path(parts) => self.path_url(parts, context, &scope, &place("path"))?,
             Target::Url(template) => self.whole_url(template, context, &scope, &place("url"))?,
+        };
+        let letter = &call.request.mail;
+        let letter = letter.as_ref().map(|mail| self.letter(mail, &scope, &key, &place("mail")));
+        let letter = letter.transpose()?;
+        let scope = match &letter {
+            Some(letter) => scope.with("mail", Value::text(letter.text.as_str())),
+            None => scope,
         };
         if let Some(query) = &call.request.query {
             self.push_query(&mut url, query, call, &scope)?;

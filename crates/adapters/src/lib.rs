@@ -31,6 +31,7 @@ mod effects;
 mod exchange;
 mod form;
 mod interpret;
+mod mail;
 mod manifest;
 mod oauth;
 mod rehearse;

@@ -12,6 +12,8 @@ use crate::exchange::Context;
 
 /// What a request may read.
 pub(crate) const REQUEST_ROOTS: &[&str] = &["input", "calls", "connection", "key"];
+/// What a request with a message may read, outside the message.
+pub(crate) const MAIL_ROOTS: &[&str] = &["mail", "input", "calls", "connection", "key"];
 /// What rules and results may read.
 pub(crate) const RESPONSE_ROOTS: &[&str] = &["response", "input", "calls", "connection", "key"];
 /// What sandboxed answers may read.

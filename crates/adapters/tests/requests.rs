@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postroom_adapters::{
     Action, Catalog, Context, HttpRequest, HttpResponse, Idempotency, Lost, Planned,
 };
@@ -449,4 +451,67 @@ fn an_action_only_reads_if_every_call_is_known_to() {
     // Its first call reads, the others do not.
     let invoice = action("stripe", "create_invoice");
     assert!(!only_reads(&invoice, r#"{"customerId":"c","amount":1,"currency":"eur"}"#));
+}
+
+/// An adapter that sends messages as Gmail takes them.
+const POST: &str = r#"
+adapter: post
+title: Post
+docs: docs/adapters.md
+base_url: https://post.example
+actions:
+  - action: send
+    version: 1
+    summary: Sends a message.
+    input: { type: object }
+    output: {}
+    idempotency: none
+    request:
+      method: POST
+      path: /send
+      mail:
+        from: ${{ input?.from }}
+        to: ${{ input.to }}
+        subject: Paid, ${{ input?.name }}
+        text: Thank you.
+      headers: { X-Length: "${{ mail.size() }}" }
+      json: { raw: "${{ base64url(mail) }}" }
+"#;
+
+#[test]
+fn a_message_is_composed_and_read_by_the_rest_of_the_request() {
+    let mut catalog = Catalog::default();
+    catalog.add("post.yaml", POST).unwrap();
+    let uses = ActionRef { adapter: "post".into(), action: "send".into(), version: None };
+    let action = catalog.action(&uses).unwrap().1;
+    let request = sent(&action, r#"{"to": ["ann@example.com"], "from": "b@x.org", "name": "Zoë"}"#);
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    let raw = URL_SAFE_NO_PAD.decode(body["raw"].as_str().unwrap()).unwrap();
+    let raw = String::from_utf8(raw).unwrap();
+    assert!(raw.starts_with("From: b@x.org\r\nTo: ann@example.com\r\nSubject: Paid, =?utf-8?b?"));
+    assert!(raw.ends_with("\r\n\r\nThank you.\r\n"), "{raw}");
+    assert_eq!(request.headers[0], ("X-Length".to_owned(), raw.len().to_string()));
+
+    let failure = plan(&action, 0, r#"{"to": "a@x.org\nBcc: eve@example.com", "name": "A"}"#);
+    let failure = failure.unwrap_err();
+    assert_eq!(failure.code, "adapter/bad-mail");
+    assert_eq!(
+        failure.message,
+        "post/send, send.request.mail.to: holds a line break or a control character"
+    );
+}
+
+#[test]
+fn a_message_has_the_fields_it_has_and_is_read_after_it_is_composed() {
+    for (from, to, told) in [
+        ("subject: Paid", "subjct: Paid", "`actions[0].request.mail.subjct` is not known here"),
+        ("path: /send", "path: \"/${{ mail }}\"", "`mail` is not known here"),
+        ("text: Thank you.", "text: \"${{ mail }}\"", "`mail` is not known here"),
+        ("version: 1", "version: 1\n    return: \"${{ mail }}\"", "`mail` is not known here"),
+    ] {
+        let problems = Catalog::default().add("post.yaml", &POST.replace(from, to)).unwrap_err();
+        let found = problems[0].to_string();
+        assert!(found.contains(told) || found.contains("subjct"), "{found}");
+        assert_eq!(problems.len(), 1, "{found}");
+    }
 }

@@ -11,20 +11,22 @@ mod dry;
 mod failures;
 mod going;
 mod lints;
+mod sending;
 mod table;
 pub use checked::*;
 pub use dry::*;
 pub use failures::*;
 pub use going::*;
 pub use lints::*;
+pub use sending::*;
 pub use table::*;
 
 /// Every problem there is.
 pub static ALL: &[&Kind] = &joined::<COUNT>();
 
-const TABLES: [&[&Kind]; 3] = [GENERAL, LINTS, FAILURES];
+const TABLES: [&[&Kind]; 4] = [GENERAL, LINTS, FAILURES, SENDING];
 
-const COUNT: usize = TABLES[0].len() + TABLES[1].len() + TABLES[2].len();
+const COUNT: usize = TABLES[0].len() + TABLES[1].len() + TABLES[2].len() + TABLES[3].len();
 
 const fn joined<const N: usize>() -> [&'static Kind; N] {
     let mut all = [TABLES[0][0]; N];

@@ -90,6 +90,7 @@ const NOT_OF_CHECK: &[(&[&str], &str)] = &[
             "adapter/no-base-url",
             "adapter/bad-header",
             "adapter/bad-request",
+            "adapter/bad-mail",
             "adapter/no-such-call",
             "adapter/no-example",
         ],

@@ -31,6 +31,11 @@ impl<'a> Names<'a> {
         self
     }
 
+    /// Goes on with other roots.
+    pub fn set_roots(&mut self, roots: &'a [&'a str]) {
+        self.roots = roots;
+    }
+
     pub fn template(
         &mut self,
         source: &mut Source<'_>,

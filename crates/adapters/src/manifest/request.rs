@@ -5,10 +5,11 @@ use postroom_core::yaml::{Fields, Node, Source};
 use postroom_expr::{Mapping, Template};
 
 use super::names::Names;
-use super::{bad, choice};
+use super::{bad, choice, mail};
 use crate::adapter::Provider;
 use crate::build::{Body, BodyKind, METHODS, Request, Target};
 use crate::form::Lists;
+use crate::scope::{MAIL_ROOTS, REQUEST_ROOTS};
 use crate::url::{PathPart, path_parts, wrong_path_text};
 
 /// Reads a request.
@@ -22,6 +23,11 @@ pub(super) fn read(
     let mut fields = source.map(node, path)?;
     let method = fields.need(source, "method").and_then(|node| method(source, node, path, names));
     let target = target(source, &mut fields, path, provider, names);
+    let mail = fields.take("mail");
+    let mail = mail.and_then(|node| mail::read(source, node, &format!("{path}.mail"), names));
+    if mail.is_some() {
+        names.set_roots(MAIL_ROOTS);
+    }
     let query = fields.take("query").map(|node| names.mapping(source, node));
     let headers = fields.take("headers").map(|node| names.mapping(source, node));
     let mut bodies = Vec::new();
@@ -31,12 +37,13 @@ pub(super) fn read(
             bodies.push(Body { kind, content });
         }
     }
+    names.set_roots(REQUEST_ROOTS);
     let table = [("index", Lists::Index), ("bracket", Lists::Bracket), ("repeat", Lists::Repeat)];
     let lists = fields.take("lists");
     let lists = lists.map(|node| choice(source, node, &format!("{path}.lists"), &table));
     fields.finish(source);
     let lists = lists.unwrap_or(Some(Lists::default()))?;
-    Some(Request { method: method?, target: target?, query, headers, bodies, lists })
+    Some(Request { method: method?, target: target?, mail, query, headers, bodies, lists })
 }
 
 fn method(
