@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod doubles;
 mod suite;
 mod tidy;
 
@@ -26,6 +27,7 @@ const TASKS: &[Task] = &[
     Task { name: "test", about: "run every test; arguments go to `cargo test`", run: suite::run },
     Task { name: "tidy", about: "check the house rules of STYLE.md", run: tidy::run },
     Task { name: "ci", about: "fmt, clippy, tidy, docs and test, as the CI does", run: ci::run },
+    Task { name: "doubles", about: "install what tests of the binary talk to", run: doubles::run },
     Task { name: "bench", about: "run the benchmarks; arguments go to them", run: bench::run },
 ];
 
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
 fn usage() -> String {
     let mut text = String::from("usage: cargo xtask <task> [arguments]\n\ntasks:\n");
     for task in TASKS {
-        text.push_str(&format!("  {:<6} {}\n", task.name, task.about));
+        text.push_str(&format!("  {:<7} {}\n", task.name, task.about));
     }
     text
 }

@@ -1,0 +1,46 @@
+//! Built-in adapters against `emulate`, a double of many providers that others wrote: what it takes,
+//! what it refuses, and what it sends of itself.
+
+mod harness;
+
+#[path = "doubles/slack.rs"]
+mod slack;
+
+use harness::{Project, Server};
+use serde_json::{Value, json};
+
+/// A project with one connection of a provider, and a workflow `act` whose only step is an action
+/// with what an event `ACT` brings: these fields, of which those with a `?` may be missing.
+fn acting(provider: &str, base: &str, uses: &str, fields: &[&str]) -> Project {
+    let config =
+        format!("connections:\n  {provider}: {{provider: {provider}, baseUrl: \"{base}\"}}\n");
+    let mut text = format!(
+        "workflow: act\non: [{{event: ACT}}]\ndedupe: ${{{{ event.data.id }}}}\nsteps:\n  \
+         - id: act\n    uses: {uses}\n    retry: {{attempts: 3, backoff: fixed, delay: 10ms}}\n    \
+         with:\n"
+    );
+    for field in fields {
+        text += &match field.strip_suffix('?') {
+            Some(name) => format!("      {name}: ${{{{ event.data?.{name} ?? omit() }}}}\n"),
+            None => format!("      {field}: ${{{{ event.data.{field} }}}}\n"),
+        };
+    }
+    Project::new(&config).workflow("act", &text)
+}
+
+/// The run of an event `ACT`, once it has ended.
+#[track_caller]
+fn act(server: &Server, id: &str, fields: &Value) -> Value {
+    let mut payload = fields.clone();
+    payload["id"] = json!(id);
+    let correlation = server.send("ACT", &payload);
+    server.run(&correlation, &["succeeded", "dead"])
+}
+
+/// The failure of a run that is a dead letter at once, because the provider refused.
+#[track_caller]
+fn refused(run: &Value) -> &Value {
+    assert_eq!(run["state"], "dead", "{run:#}");
+    assert_eq!(run["failure"]["reason"], "refused", "{run:#}");
+    &run["failure"]["failure"]
+}
