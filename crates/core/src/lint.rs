@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use postroom_expr::nearest;
 
 pub use self::marks::marked;
+pub use self::names::says_secret;
 use crate::definition::{Act, Step, Workflow};
 use crate::graph;
 use crate::problem::{IDLE_ALLOW, LINTS, Problem};

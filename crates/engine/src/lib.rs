@@ -18,6 +18,7 @@ mod owner;
 mod policy;
 pub mod project;
 mod query;
+mod redaction;
 pub mod rehearsal;
 mod runs;
 pub mod secrets;
@@ -51,6 +52,7 @@ pub use orders::{Bulk, BulkProgress, Selection};
 pub use outbound::{Purpose, Transport};
 pub use project::{Connection, Project, Retention, Settings};
 pub use query::{EventDetails, RunDetails};
+pub use redaction::{Redaction, Redactor};
 pub use secrets::{Secret, Secrets};
 pub use signals::Signals;
 pub use source::Source;
@@ -87,6 +89,7 @@ struct Inner {
     bell: Arc<Bell>,
     clock: Arc<dyn Clock>,
     secrets: Arc<dyn Secrets>,
+    redaction: Redaction,
     transport: Arc<dyn Transport>,
     settings: Settings,
     project: RwLock<Arc<Project>>,
@@ -154,6 +157,7 @@ impl Engine {
             store: parts.store,
             bell: parts.bell,
             clock: parts.clock,
+            redaction: Redaction::new(Arc::clone(&parts.secrets)),
             secrets: parts.secrets,
             transport: parts.transport,
             settings,
@@ -197,6 +201,12 @@ impl Engine {
     #[must_use]
     pub fn signals(&self) -> &Signals {
         &self.inner.signals
+    }
+
+    /// Takes secrets out of what leaves.
+    #[must_use]
+    pub fn redaction(&self) -> &Redaction {
+        &self.inner.redaction
     }
 
     /// The engine's clock.

@@ -1,14 +1,37 @@
 //! Credentials by reference. A [`Secret`] cannot be printed, and what leaves towards logs, journals
-//! and answers goes through [`redact`].
+//! and answers goes through a [`Redaction`](crate::Redaction).
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Looks credentials up.
+use crate::redaction::Redactor;
+
+/// Looks credentials up. Asked each time one is used, so that a value that was changed counts from
+/// the next call on.
 pub trait Secrets: Send + Sync + 'static {
-    /// The secret of a name, if it is set. Names are those of environment variables.
+    /// The secret of a name, as it is now, if it is set. Names are those of environment variables.
     fn get(&self, name: &str) -> Option<Secret>;
-    /// Every secret known, for redaction.
+    /// Every secret known, for redaction: also those that no longer count.
     fn all(&self) -> Vec<Secret>;
+    /// Every value of a name that counts, the newest first: several while one takes the place of
+    /// another. For what others have signed.
+    fn live(&self, name: &str) -> Vec<Secret> {
+        self.get(name).into_iter().collect()
+    }
+    /// Changes when [`Secrets::all`] does. Whoever knows that without looking at all of them says
+    /// so here.
+    fn edition(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for secret in self.all() {
+            secret.0.hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+    /// Why a name may be missing that is set: a place where secrets are kept does not answer. What
+    /// needs the name waits then, instead of failing.
+    fn unready(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A credential. Prints as `***`.
@@ -35,19 +58,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The shortest secret that is looked for in text; shorter ones would redact ordinary words.
-const SHORTEST: usize = 6;
-
-/// The text with every secret in it replaced.
+/// The text with every secret in it replaced. Whoever does this often keeps a
+/// [`Redaction`](crate::Redaction).
 #[must_use]
 pub fn redact(secrets: &dyn Secrets, text: String) -> String {
-    let mut text = text;
-    for secret in secrets.all() {
-        if secret.0.len() >= SHORTEST && text.contains(&secret.0) {
-            text = text.replace(&secret.0, "***");
-        }
-    }
-    text
+    Redactor::new(&secrets.all()).clean(text)
 }
 
 /// Secrets given as a list, for tests and tools.
@@ -77,5 +92,6 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "***");
         let text = redact(&fixed, "Invalid API Key provided: sk_live_abc123".into());
         assert_eq!(text, "Invalid API Key provided: ***");
+        assert_ne!(fixed.edition(), Fixed::default().edition());
     }
 }

@@ -167,7 +167,7 @@ impl Source {
             let detail = format!("adapter `{}` takes no webhooks", adapter.name);
             return Err(Problem::new(&problem::SOURCE_OFF, detail).into());
         };
-        let live: Vec<_> = names.iter().filter_map(|name| secrets.get(name)).collect();
+        let live: Vec<_> = names.iter().flat_map(|name| secrets.live(name)).collect();
         let live: Vec<&str> = live.iter().map(|secret| secret.expose()).collect();
         webhook
             .verify(headers, body, &live, engine.now_ms())

@@ -1,6 +1,7 @@
 //! One attempt of one step: condition, input, then the action's calls one after the other. The
 //! attempt knows no store; what must be written down while it goes on it asks its owner to write.
 
+mod credentials;
 mod emit;
 mod input;
 mod list;
@@ -24,7 +25,6 @@ use crate::dispatch::Known;
 use crate::outbound::{Answered, NoAnswer, Purpose};
 use crate::owner::{Child, Note};
 use crate::project::Connection;
-use crate::secrets::redact;
 use crate::{Inner, Project};
 
 pub(crate) use input::View;
@@ -221,7 +221,8 @@ impl Attempt {
         output: Json,
         report: &Report,
     ) -> Result<(), Outcome> {
-        let report = Report { took_ms: None, ..report.clone() };
+        let request = report.request.clone().map(|text| self.inner.redaction.clean(text));
+        let report = Report { took_ms: None, request, ..report.clone() };
         info!(
             run = %self.run.id,
             workflow = self.run.workflow,
@@ -241,7 +242,7 @@ impl Attempt {
 
     fn end(self, outcome: Outcome, mut report: Report, started: Instant) -> Ended {
         let outcome = self.redacted(outcome);
-        report.request = report.request.map(|text| redact(&*self.inner.secrets, text));
+        report.request = report.request.map(|text| self.inner.redaction.clean(text));
         report.took_ms = Some(started.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
         self.observe(&outcome, &report, started);
         Ended { spot: self.spot, outcome, report, emits: None, list: None }
@@ -325,6 +326,7 @@ impl Attempt {
         if self.plans(call, &request, &context, report) {
             return self.plan(call, &request, &context, report).map(Some);
         }
+        self.has_credentials(call, &request)?;
         self.wait_for_limit(call).await?;
         report.request = Some(line(&request));
         if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
@@ -332,10 +334,10 @@ impl Attempt {
             self.tell(notes, Note::Intent { spot: self.spot, written }, done).await?;
         }
         match self.send(call, request, &context, report).await? {
-            Ok(Answered::Result(output)) => Ok(Some(output)),
+            Ok(Answered::Result(output)) => Ok(Some(self.inner.redaction.json(output))),
             Ok(Answered::Response(response)) => {
                 match call.action.interpret(call.index, &response, &context) {
-                    Outcome::Done { output } => Ok(Some(output)),
+                    Outcome::Done { output } => Ok(Some(self.inner.redaction.json(output))),
                     other => {
                         report.answer = Some(self.excerpt(&response));
                         Err(other)
@@ -366,7 +368,7 @@ impl Attempt {
             let name = call.connection.credentials.get(&slot.credential);
             let secret = name.and_then(|name| self.inner.secrets.get(name));
             let Some(secret) = secret else {
-                return Err(refused(no_credential(call, &slot.credential)));
+                return Err(self.no_credential(call, &slot.credential));
             };
             let value = slot.fill(secret.expose()).map_err(refused)?;
             request.headers.push((slot.header.clone(), value));
@@ -468,16 +470,4 @@ fn no_connection(adapter: &Adapter) -> Failure {
         "workflow/unknown-connection",
         format!("there is no connection for adapter `{}`", adapter.name),
     )
-}
-
-fn no_credential(call: &Call<'_>, credential: &str) -> Failure {
-    let name = call.connection.credentials.get(credential).map_or("", String::as_str);
-    Failure::new(
-        "connection/credential-missing",
-        format!(
-            "connection `{}` has no `{credential}` for {}: `{name}` is not set",
-            call.connection.name, call.adapter.title
-        ),
-    )
-    .with_hint(format!("set {name} in the environment or in .env, restart, and redrive"))
 }

@@ -14,6 +14,7 @@ mod home;
 mod junit;
 mod lints;
 mod live;
+mod log;
 mod output;
 mod project;
 mod reach;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use postroom_engine::Engine;
 use postroom_server::{AdminToken, Listening};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::cli::{self, Log, LogLevel};
 use crate::config::LogFormat;
 use crate::exit::Failed;
 use crate::home;
+use crate::log::Lines;
 use crate::output::Output;
 use crate::project::{Opened, open};
 use crate::reach::ServerFile;
@@ -32,7 +34,7 @@ pub(crate) async fn run(
     _output: &Output,
 ) -> Result<(), Failed> {
     let opened = open(options, args.sandbox).await?;
-    logging(args, opened.config.log_format);
+    logging(args, opened.config.log_format, &opened.engine);
     let stop = stop_signal()?;
     let serving = Serving::start(opened, args.listen, options).await?;
     serving.stop(stop.await).await;
@@ -156,7 +158,7 @@ fn banner(opened: &Opened, options: &home::Options, url: &str, new_token: Option
 }
 
 /// Starts logging: JSON lines unless a person watches.
-fn logging(args: &cli::Serve, configured: Option<LogFormat>) {
+fn logging(args: &cli::Serve, configured: Option<LogFormat>, engine: &Engine) {
     let level = match args.log_level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -171,6 +173,7 @@ fn logging(args: &cli::Serve, configured: Option<LogFormat>) {
         (None, None) => std::io::stdout().is_terminal(),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let builder = builder.with_writer(Lines::over(engine));
     // A second subscriber is refused; the first goes on.
     let _ = match pretty {
         true => builder.compact().try_init(),

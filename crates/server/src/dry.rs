@@ -4,7 +4,7 @@
 use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use postroom_core::{Problem, problem};
+use postroom_core::{Json, Problem, problem};
 use postroom_engine::Arriving;
 use postroom_engine::rehearsal::{self, Unplayed};
 use tracing::{error, info};
@@ -84,6 +84,10 @@ pub(crate) async fn answer(app: &App, event: Arriving) -> Response {
         Err(unplayed) => return Refusal(refused(unplayed)).into_response(),
     };
     info!(source, event = kind, requests = plan.requests.len(), "dry run");
+    let plan = match Json::from_serialize(&plan) {
+        Ok(plan) => app.engine.redaction().json(plan),
+        Err(_) => return Refusal(refused(Unplayed::Broken)).into_response(),
+    };
     let mut response = (StatusCode::OK, axum::Json(plan)).into_response();
     response.headers_mut().insert(HEADER, HeaderValue::from_static("true"));
     response

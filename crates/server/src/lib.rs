@@ -11,6 +11,7 @@ mod health;
 mod ingest;
 mod listen;
 mod openapi;
+mod redact;
 mod route;
 mod runs;
 #[cfg(test)]
@@ -104,10 +105,11 @@ pub fn router(
         document,
     });
     let admin = middleware::from_fn_with_state(Arc::clone(&app), auth::admin);
+    let redact = middleware::from_fn_with_state(Arc::clone(&app), redact::answers);
     let mut router = Router::new().fallback(answer::no_such_path);
     for route in routes {
         let handler = match route.about.token {
-            Token::Admin => route.handler.layer(admin.clone()),
+            Token::Admin => route.handler.layer(redact.clone()).layer(admin.clone()),
             // A source asks for its token itself.
             Token::Source | Token::None => route.handler,
         };

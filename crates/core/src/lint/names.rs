@@ -23,6 +23,12 @@ pub(super) enum Secret {
     Figures,
 }
 
+/// Whether a name by itself says that its value is a text nobody else should have.
+#[must_use]
+pub fn says_secret(name: &str) -> bool {
+    secret(std::slice::from_ref(&name.to_owned())) == Some(Secret::Text)
+}
+
 /// Whether the last name of a path says that its value is a secret.
 pub(super) fn secret(path: &[String]) -> Option<Secret> {
     let mut names = path.iter().rev().filter(|name| *name != "[]");

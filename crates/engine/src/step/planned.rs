@@ -9,7 +9,6 @@ use postroom_core::run::Report;
 use postroom_core::{Event, Json, Outcome};
 
 use super::{Attempt, Call, refused};
-use crate::secrets::redact;
 
 impl Attempt {
     /// Whether the run acts: its workflow does, and it was not called by one that does not.
@@ -55,7 +54,7 @@ impl Attempt {
         report: &mut Report,
     ) -> Result<Json, Outcome> {
         let key = request.idempotency_key.as_deref();
-        let clean = |text| redact(&*self.inner.secrets, text);
+        let clean = |text| self.inner.redaction.clean(text);
         let unsent = Unsent::request(&request.method, &request.url, key, &request.body, clean);
         report.request = Some(super::line(request));
         (report.dry, report.planned) = (true, Some(Box::new(unsent)));
@@ -73,7 +72,7 @@ impl Attempt {
         if self.mode().is_live() || self.inner.transport.rehearses() {
             return None;
         }
-        let clean = |text| redact(&*self.inner.secrets, text);
+        let clean = |text| self.inner.redaction.clean(text);
         let (key, data) = (event.key.as_deref(), event.data.text().as_bytes());
         let key_text = key.unwrap_or("none");
         self.inner.signals.planned("emit", &event.kind);

@@ -9,20 +9,22 @@ use postroom_core::{Failure, Outcome};
 use tracing::{debug, info};
 
 use super::Attempt;
-use crate::secrets::redact;
 use crate::signals::outcome_name;
 
 impl Attempt {
     pub(super) fn excerpt(&self, answer: &HttpResponse) -> Excerpt {
-        let clean = |text| redact(&*self.inner.secrets, text);
+        let clean = |text| self.inner.redaction.clean(text);
         Excerpt::of(answer.status, &answer.headers, &answer.body, clean)
     }
 
     /// Providers repeat credentials in their messages; journals and logs must not.
     pub(super) fn redacted(&self, outcome: Outcome) -> Outcome {
+        let redaction = &self.inner.redaction;
         let clean = |mut failure: Failure| {
-            failure.message = redact(&*self.inner.secrets, failure.message);
-            failure.hint = failure.hint.map(|hint| redact(&*self.inner.secrets, hint));
+            // A code may be a provider's word too.
+            failure.code = redaction.clean(failure.code);
+            failure.message = redaction.clean(failure.message);
+            failure.hint = failure.hint.map(|hint| redaction.clean(hint));
             failure
         };
         match outcome {
