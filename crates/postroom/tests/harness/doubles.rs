@@ -23,6 +23,9 @@ const PINS: &str = concat!(
 /// What starts those written for Node.
 const START: &str = include_str!("../doubles/start.mjs");
 
+/// What starts the mail server, written for Python.
+const SMTP: &str = include_str!("../doubles/smtp.py");
+
 /// One running program, which may be the double of several services.
 pub struct Doubles {
     child: Child,
@@ -51,6 +54,14 @@ impl Doubles {
         Self::start(command.current_dir(folder), name)
     }
 
+    /// A mail server: what it says to each recipient is in the address, see `smtp.py`.
+    #[track_caller]
+    pub fn smtp(options: &Value) -> Self {
+        let mut command = Command::new(installed().join("python/bin/python"));
+        command.args(["-u", "-c", SMTP, &options.to_string()]);
+        Self::start(&mut command, "smtp")
+    }
+
     #[track_caller]
     fn start(command: &mut Command, name: &str) -> Self {
         let complaints = NamedTempFile::new().expect("a temporary file");
@@ -73,6 +84,11 @@ impl Doubles {
         let (_, port) = url.rsplit_once(':').expect("a port");
         let port = port.trim_end_matches('/').parse().expect("a port");
         SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    /// Everything it has said so far, and says.
+    pub fn said(&self) -> &Lines {
+        &self.said
     }
 
     /// Talks to a service directly, as whoever looks at what came of it.
@@ -116,18 +132,22 @@ fn installed() -> PathBuf {
     folder
 }
 
-/// Hands requests on.
+/// Hands requests on, as a proxy that keeps the name it was called by: links lead back to it.
 struct Through(Client);
 
 impl Service for Through {
     fn answer(&mut self, request: &Received) -> Reply {
         // Of this connection, not of the request; and answers are read as text.
-        let own = ["host", "connection", "content-length", "transfer-encoding", "accept-encoding"];
-        let passed = request.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-        let headers: Vec<(&str, &str)> = passed.map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let body = request.body.as_bytes();
-        let answer = self.0.try_request(&request.method, &request.path, &headers, body);
-        let answer = match answer {
+        let own = ["connection", "content-length", "transfer-encoding", "accept-encoding"];
+        let mut message = format!("{} HTTP/1.1\r\n", request.line());
+        for (name, value) in &request.headers {
+            if !own.contains(&name.as_str()) {
+                message += &format!("{name}: {value}\r\n");
+            }
+        }
+        message += &format!("content-length: {}\r\n", request.body.len());
+        message += &format!("connection: close\r\n\r\n{}", request.body);
+        let answer = match self.0.raw(message.as_bytes()) {
             Ok(answer) => answer,
             Err(error) => return Reply::json(599, &serde_json::json!(error.to_string())),
         };
