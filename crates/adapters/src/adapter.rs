@@ -10,9 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use postroom_core::{Failure, Json};
 use postroom_expr::{Expr, Mapping, Template};
 
-use crate::build::{Request, header_value};
+use crate::build::Request;
 use crate::exchange::HttpResponse;
+use crate::headers::header_value;
+use crate::lookup::{Lookup, RecordedLookup};
 use crate::oauth::OAuth;
+use crate::pages::Pages;
+use crate::quota::LimitHeaders;
 use crate::webhook::Webhook;
 
 /// A provider: its account settings, actions and webhooks.
@@ -34,6 +38,8 @@ pub struct Adapter {
     pub credentials: Vec<Credential>,
     /// How many requests it takes, per connection. All of them hold at once.
     pub limits: Vec<RateLimit>,
+    /// In which headers it tells how many more it takes.
+    pub limit_headers: Vec<LimitHeaders>,
     /// How its webhooks are verified and described, if it sends any.
     pub webhook: Option<Webhook>,
     /// What can be done with it; every version of every action.
@@ -157,6 +163,8 @@ pub struct Action {
     pub example: Option<Example>,
     /// Recorded failures.
     pub failures: Vec<RecordedFailure>,
+    /// Recorded answers to look-ups.
+    pub lookups: Vec<RecordedLookup>,
     pub(crate) returns: Option<Mapping>,
     pub(crate) provider: Arc<Provider>,
 }
@@ -175,6 +183,8 @@ pub struct Call {
     pub(crate) result: Option<Mapping>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) sandbox: Option<Mapping>,
+    pub(crate) pages: Option<Pages>,
+    pub(crate) lookup: Option<Lookup>,
 }
 
 /// A recorded success of an action.

@@ -9,6 +9,8 @@ use postroom_expr::{JsonView, Kind, Mapping, Scope, Template, Value};
 use crate::adapter::{Action, Call, Idempotency};
 use crate::exchange::{Context, HttpRequest, Planned, READS};
 use crate::form::{self, Lists};
+use crate::headers::{Headers, header_value, is_header_name};
+use crate::pages::Reading;
 use crate::scope::LIMITS;
 use crate::url::{self, PathPart};
 
@@ -40,6 +42,16 @@ pub(crate) struct Request {
     /// At most one of them may yield something.
     pub bodies: Vec<Body>,
     pub lists: Lists,
+}
+
+/// A request of a manifest with the place at which it stands there, for messages.
+pub(crate) struct Asked<'a> {
+    pub place: String,
+    pub request: &'a Request,
+    /// The key of its call.
+    pub key: &'a str,
+    /// Whether the provider honours that key on it.
+    pub honoured: bool,
 }
 
 /// Where a request goes.
@@ -118,62 +130,90 @@ impl Action {
     /// When an expression has no value or the request would not be safe to send. Nothing was sent;
     /// the same context yields the same failure.
     pub fn request(&self, call: usize, context: &Context<'_>) -> Result<Planned, Failure> {
-        let call = self.call(call)?;
+        self.request_page(call, context, &mut Reading::default())
+    }
+
+    /// The request for the page at which a reading stands.
+    pub(crate) fn planned(
+        &self,
+        call: &Call,
+        context: &Context<'_>,
+        reading: &Reading,
+    ) -> Result<Planned, Failure> {
         let key = self.call_key(call, context);
-        let scope = self.scope(context, &key);
+        let scope = self.scope(context, &key).with("page", reading.page());
         if let Some(condition) = &call.condition
             && !self.holds(condition, &scope, &format!("{}.if", call.id))?
         {
             return Ok(Planned::Skip);
         }
-        let idempotency = self.idempotency_in(call, &scope);
-        let place = |part: &str| format!("{}.request.{part}", call.id);
-        let method = self.method(call, &scope)?;
-        let mut url = match &call.request.target {
-            Target::Path(parts) => self.path_url(parts, context, &scope, &place("path"))?,
-            Target::Url(template) => self.whole_url(template, context, &scope, &place("url"))?,
+        let honoured = self.idempotency_in(call, &scope) == Idempotency::Key;
+        let place = format!("{}.request", call.id);
+        let asked = Asked { place, request: &call.request, key: &key, honoured };
+        self.built(&asked, context, &scope).map(Planned::Send)
+    }
+
+    /// The bytes of a request.
+    pub(crate) fn built(
+        &self,
+        asked: &Asked<'_>,
+        context: &Context<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<HttpRequest, Failure> {
+        let key = asked.honoured.then_some(asked.key);
+        let place = |part: &str| format!("{}.{part}", asked.place);
+        let request = asked.request;
+        let method = self.method(asked, scope)?;
+        let mut url = match &request.target {
+            Target::Path(parts) => self.path_url(parts, context, scope, &place("path"))?,
+            Target::Url(template) => self.whole_url(template, context, scope, &place("url"))?,
         };
-        let letter = &call.request.mail;
-        let letter = letter.as_ref().map(|mail| self.letter(mail, &scope, &key, &place("mail")));
+        let letter = request.mail.as_ref();
+        let letter = letter.map(|mail| self.letter(mail, scope, asked.key, &place("mail")));
         let letter = letter.transpose()?;
+        let with_letter;
         let scope = match &letter {
-            Some(letter) => scope.with("mail", Value::text(letter.text.as_str())),
+            Some(letter) => {
+                with_letter = scope.clone().with("mail", Value::text(letter.text.as_str()));
+                &with_letter
+            }
             None => scope,
         };
-        if let Some(query) = &call.request.query {
-            self.push_query(&mut url, query, call, &scope)?;
+        if let Some(query) = &request.query {
+            self.push_query(&mut url, query, asked, scope)?;
         }
         if url.len() > url::MAX_BYTES {
             let message = format!("{self}, {}: longer than {} bytes", place("url"), url::MAX_BYTES);
             return Err(Failure::new("adapter/url-too-long", message));
         }
         let mut headers = Headers::default();
-        for (mapping, part) in
-            [(&self.provider.headers, "headers"), (&call.request.headers, "request.headers")]
+        for (mapping, part) in [(&self.provider.headers, None), (&request.headers, Some("headers"))]
         {
             if let Some(mapping) = mapping {
-                self.add_headers(&mut headers, mapping, &scope, &format!("{}.{part}", call.id))?;
+                let place = part.map_or_else(|| "headers".to_owned(), place);
+                self.add_headers(&mut headers, mapping, scope, &place)?;
             }
         }
-        let honoured = idempotency == Idempotency::Key;
-        if honoured && let Some(name) = &self.provider.key_header {
-            header_value(&key).map_err(|why| self.bad_header(name, why))?;
-            headers.set(name, key.clone());
+        if let Some(key) = key
+            && let Some(name) = &self.provider.key_header
+        {
+            header_value(key).map_err(|why| self.bad_header(name, why))?;
+            headers.set(name, key.to_owned());
         }
-        let body = self.body(call, &scope)?;
+        let body = self.body(asked, scope)?;
         if let Some((kind, _)) = &body
             && !headers.has("content-type")
         {
             headers.set("Content-Type", kind.content_type().to_owned());
         }
-        Ok(Planned::Send(HttpRequest {
+        Ok(HttpRequest {
             method,
             url,
             headers: headers.0,
             body: body.map(|(_, bytes)| bytes).unwrap_or_default(),
             secrets: self.provider.auth.clone(),
-            idempotency_key: honoured.then_some(key),
-        }))
+            idempotency_key: key.map(str::to_owned),
+        })
     }
 
     /// What happens when this call is repeated, given its input.
@@ -190,7 +230,10 @@ impl Action {
     pub fn only_reads(&self, context: &Context<'_>) -> bool {
         self.calls.iter().all(|call| {
             let scope = self.scope(context, context.key);
-            self.method(call, &scope).is_ok_and(|method| READS.contains(&method.as_str()))
+            let place = format!("{}.request", call.id);
+            let key = context.key;
+            let asked = Asked { place, request: &call.request, key, honoured: false };
+            self.method(&asked, &scope).is_ok_and(|method| READS.contains(&method.as_str()))
         })
     }
 
@@ -232,9 +275,9 @@ impl Action {
         })
     }
 
-    fn method(&self, call: &Call, scope: &Scope<'_>) -> Result<String, Failure> {
-        let place = format!("{}.request.method", call.id);
-        let method = self.text(&call.request.method, scope, &place)?.to_ascii_uppercase();
+    fn method(&self, asked: &Asked<'_>, scope: &Scope<'_>) -> Result<String, Failure> {
+        let place = format!("{}.method", asked.place);
+        let method = self.text(&asked.request.method, scope, &place)?.to_ascii_uppercase();
         if METHODS.contains(&method.as_str()) {
             return Ok(method);
         }
@@ -313,15 +356,15 @@ impl Action {
         &self,
         url: &mut String,
         query: &Mapping,
-        call: &Call,
+        asked: &Asked<'_>,
         scope: &Scope<'_>,
     ) -> Result<(), Failure> {
-        let place = format!("{}.request.query", call.id);
+        let place = format!("{}.query", asked.place);
         let json = self.render(query, scope, &place)?;
         if json.view().kind() == Kind::Null {
             return Ok(());
         }
-        let text = form::encode(json.view(), call.request.lists)
+        let text = form::encode(json.view(), asked.request.lists)
             .ok_or_else(|| self.not_an_object(&place, json.view()))?;
         if !text.is_empty() {
             url.push(if url.contains('?') { '&' } else { '?' });
@@ -385,10 +428,14 @@ impl Action {
         )
     }
 
-    fn body(&self, call: &Call, scope: &Scope<'_>) -> Result<Option<(BodyKind, Vec<u8>)>, Failure> {
+    fn body(
+        &self,
+        asked: &Asked<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<Option<(BodyKind, Vec<u8>)>, Failure> {
         let mut found: Option<(BodyKind, Vec<u8>)> = None;
-        for body in &call.request.bodies {
-            let place = format!("{}.request.{}", call.id, body.kind.key());
+        for body in &asked.request.bodies {
+            let place = format!("{}.{}", asked.place, body.kind.key());
             let json = body.content.render(scope, LIMITS).map_err(|mut fault| {
                 let inside = fault.path.strip_prefix("body").unwrap_or(&fault.path);
                 fault.path = inside.trim_start_matches('.').to_owned();
@@ -399,13 +446,12 @@ impl Action {
             let Some(view) = view.get("body") else { continue };
             if let Some((other, _)) = &found {
                 let both = format!("both `{}` and `{}`", other.key(), body.kind.key());
-                let message =
-                    format!("{self}, {}.request has {both}; a request has one body", call.id);
+                let message = format!("{self}, {} has {both}; a request has one body", asked.place);
                 return Err(Failure::new("adapter/bad-request", message));
             }
             let bytes = match body.kind {
                 BodyKind::Json => view.raw().to_owned(),
-                BodyKind::Form => form::encode(view, call.request.lists)
+                BodyKind::Form => form::encode(view, asked.request.lists)
                     .ok_or_else(|| self.not_an_object(&place, view))?,
                 BodyKind::Text => form::scalar(view),
             };
@@ -413,40 +459,6 @@ impl Action {
         }
         Ok(found)
     }
-}
-
-/// Headers by name without regard to case; a later value replaces an earlier one.
-#[derive(Default)]
-struct Headers(Vec<(String, String)>);
-
-impl Headers {
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
-    }
-
-    fn set(&mut self, name: &str, value: String) {
-        match self.0.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            Some((_, slot)) => *slot = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-}
-
-/// Whether a text may be the name of a header.
-pub(crate) fn is_header_name(name: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.len() <= 256 && name.bytes().all(token)
-}
-
-/// Refuses what cannot stand in a header: line breaks, NUL, other controls, anything beyond ASCII.
-pub(crate) fn header_value(value: &str) -> Result<(), &'static str> {
-    if value.len() > 8192 {
-        return Err("its value is longer than 8192 bytes");
-    }
-    if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
-        return Err("its value holds a line break, a control character or one outside ASCII");
-    }
-    Ok(())
 }
 
 /// Text from outside as a message shows it: short and without control characters.

@@ -11,6 +11,7 @@ use crate::adapter::{Action, Call, Expected, Idempotency, Rule, Wording};
 use crate::answer::Answer;
 use crate::build::shown;
 use crate::exchange::{Context, HttpResponse, Lost};
+use crate::pages::{Paged, Reading};
 use crate::retry_after;
 use crate::scope::LIMITS;
 
@@ -23,6 +24,21 @@ impl Action {
         response: &HttpResponse,
         context: &Context<'_>,
     ) -> Outcome {
+        let mut reading = Reading::default();
+        match self.interpret_page(call, response, context, &mut reading) {
+            Paged::Ended(outcome) => outcome,
+            Paged::More => self.interpret_read(call, response, context, &reading),
+        }
+    }
+
+    /// The same once the items of the answer are read.
+    pub(crate) fn interpret_read(
+        &self,
+        call: usize,
+        response: &HttpResponse,
+        context: &Context<'_>,
+        reading: &Reading,
+    ) -> Outcome {
         let idempotency = self.idempotency(call, context);
         let call = match self.call(call) {
             Ok(call) => call,
@@ -30,13 +46,13 @@ impl Action {
         };
         let answer = Answer::read(response);
         let key = self.call_key(call, context);
-        let scope = self.scope(context, &key).with("response", answer.value());
-        let holds = |rule: &&Rule| {
-            let value = rule.when.eval(&scope, LIMITS);
-            value.is_ok_and(|value| value.as_bool() == Some(true))
+        let items = call.pages.as_ref().map(|_| reading.items());
+        let scope = self.answered(context, &key, &answer, reading);
+        let scope = match &items {
+            Some(items) => scope.with("items", Value::Json(items.view())),
+            None => scope,
         };
-        let rule = call.rules.iter().chain(&self.provider.rules).find(holds);
-        let then = rule.map_or_else(|| by_status(answer.status, idempotency), |rule| rule.then);
+        let (rule, then) = self.taken_for(&call.rules, answer.status, &scope, idempotency);
         if then == Expected::Done {
             return self.result(call, &answer, &scope, idempotency);
         }
@@ -48,6 +64,34 @@ impl Action {
             Expected::Unknown => Outcome::Unknown { failure },
             Expected::Refused | Expected::Done => Outcome::Refused { failure },
         }
+    }
+
+    /// The scope of an answer.
+    pub(crate) fn answered<'a>(
+        &'a self,
+        context: &Context<'a>,
+        key: &'a str,
+        answer: &'a Answer<'_>,
+        reading: &'a Reading,
+    ) -> Scope<'a> {
+        let scope = self.scope(context, key).with("response", answer.value());
+        scope.with("page", reading.page())
+    }
+
+    /// What an answer is taken for, and by which rule.
+    pub(crate) fn taken_for<'a>(
+        &'a self,
+        rules: &'a [Rule],
+        status: u16,
+        scope: &Scope<'_>,
+        idempotency: Idempotency,
+    ) -> (Option<&'a Rule>, Expected) {
+        let holds = |rule: &&Rule| {
+            let value = rule.when.eval(scope, LIMITS);
+            value.is_ok_and(|value| value.as_bool() == Some(true))
+        };
+        let rule = rules.iter().chain(&self.provider.rules).find(holds);
+        (rule, rule.map_or_else(|| by_status(status, idempotency), |rule| rule.then))
     }
 
     /// What a call without an answer came to: tried again where that is safe, otherwise unknown.
@@ -117,7 +161,7 @@ impl Action {
         format!("look in {title} whether it took effect, then resolve the run")
     }
 
-    fn failure(
+    pub(crate) fn failure(
         &self,
         rule: Option<&Rule>,
         answer: &Answer<'_>,

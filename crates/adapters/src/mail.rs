@@ -15,7 +15,8 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 use crate::adapter::Action;
-use crate::build::{is_header_name, shown};
+use crate::build::shown;
+use crate::headers::is_header_name;
 
 /// The fields of a message, in the order of the documentation.
 pub(crate) const FIELDS: [&str; 11] = [

@@ -7,6 +7,7 @@ mod action;
 mod mail;
 mod names;
 mod oauth;
+mod reading;
 mod record;
 mod request;
 mod rules;
@@ -20,7 +21,7 @@ use postroom_expr::nearest;
 
 use self::names::Names;
 use crate::adapter::{Adapter, Credential, Provider, RateLimit, SecretHeader};
-use crate::build::is_header_name;
+use crate::headers::{header_value, is_header_name};
 use crate::oauth::ACCESS_TOKEN;
 use crate::scope::REQUEST_ROOTS;
 
@@ -60,6 +61,8 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
     let key_header =
         fields.take("key_header").and_then(|node| header_name(source, node, "key_header"));
     let limits = fields.take("limits").map(|node| limits(source, node)).unwrap_or_default();
+    let limit_headers = fields.take("limit_headers");
+    let limit_headers = limit_headers.map(|node| reading::limit_headers(source, node));
     let wording = fields.take("failure").map(|node| rules::wording_of(source, node));
     let rules = fields.take("errors").map(|node| rules::list(source, node, "errors", None));
     let webhook = fields.take("webhook").and_then(|node| webhook::read(source, node, &credentials));
@@ -85,6 +88,7 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         oauth,
         credentials,
         limits,
+        limit_headers: limit_headers.unwrap_or_default(),
         webhook,
         actions: actions?,
         file: source.file.to_owned(),
@@ -212,7 +216,7 @@ fn auth(
         let template = fields.take("template").map(|node| {
             let path = format!("{path}.template");
             let text = source.text(node, &path)?;
-            if text.matches("{}").count() == 1 && crate::build::header_value(text).is_ok() {
+            if text.matches("{}").count() == 1 && header_value(text).is_ok() {
                 return Some(text.to_owned());
             }
             let detail = format!("`{path}` needs one `{{}}` where the credential goes");

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::adapter::{Action, Example, Expected, RecordedFailure};
 use crate::exchange::{Context, Planned};
+use crate::lookup::{Looked, RecordedLookup};
 
 /// The key of rehearsed steps.
 const KEY: &str = "example-key";
@@ -28,6 +29,8 @@ impl Action {
             let context = context(example, &results, &config);
             let failures = self.failures.iter().filter(|failure| failure.call == index);
             told.extend(failures.filter_map(|failure| self.rehearse_failure(failure, &context)));
+            let lookups = self.lookups.iter().filter(|lookup| lookup.call == index);
+            told.extend(lookups.filter_map(|lookup| self.rehearse_lookup(lookup, &context)));
             match self.rehearse_call(index, example, &context) {
                 Ok(Some(output)) => results.push((self.calls[index].id.clone(), output)),
                 Ok(None) => {}
@@ -71,6 +74,19 @@ impl Action {
             Outcome::Done { output } => Ok(Some(output)),
             other => Err(format!("{self}: the example's answer to `{id}` came to {other:?}")),
         }
+    }
+
+    fn rehearse_lookup(&self, wanted: &RecordedLookup, context: &Context<'_>) -> Option<String> {
+        if let Err(failure) = self.lookup(wanted.call, context) {
+            return Some(failure.message);
+        }
+        let looked = self.looked(wanted.call, &wanted.response, context);
+        let fits = match &looked {
+            Looked::Found(_) => wanted.found,
+            Looked::Absent => !wanted.found,
+            Looked::Unclear(_) => false,
+        };
+        (!fits).then(|| format!("{self}, {}: came to {looked:?}", wanted.name))
     }
 
     fn rehearse_failure(&self, wanted: &RecordedFailure, context: &Context<'_>) -> Option<String> {

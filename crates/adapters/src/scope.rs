@@ -14,6 +14,11 @@ use crate::exchange::Context;
 pub(crate) const REQUEST_ROOTS: &[&str] = &["input", "calls", "connection", "key"];
 /// What a request with a message may read, outside the message.
 pub(crate) const MAIL_ROOTS: &[&str] = &["mail", "input", "calls", "connection", "key"];
+/// What the request of a call with `pages` may read.
+pub(crate) const PAGE_ROOTS: &[&str] = &["page", "input", "calls", "connection", "key"];
+/// What the result of a call with `pages` may read.
+pub(crate) const PAGED_ROOTS: &[&str] =
+    &["items", "page", "response", "input", "calls", "connection", "key"];
 /// What rules and results may read.
 pub(crate) const RESPONSE_ROOTS: &[&str] = &["response", "input", "calls", "connection", "key"];
 /// What sandboxed answers may read.

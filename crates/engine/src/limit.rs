@@ -19,6 +19,8 @@ pub(crate) struct Limits {
 /// One connection's limits and who waits for them.
 struct Line {
     windows: Vec<Window>,
+    /// The provider takes nothing before.
+    paused_until_ms: i64,
     /// Calls that were given a time and have not come back yet.
     promised: HashMap<(RunId, Place), i64>,
 }
@@ -59,40 +61,61 @@ impl Limits {
     /// When a call of a step on a connection may go, in milliseconds since 1970. A time not
     /// after `now_ms` means now, and counts; a later one is a promise to be claimed then.
     pub fn take(&self, connection: &Connection, run: RunId, place: Place, now_ms: i64) -> i64 {
-        let mut lines = self.lines.upgradable_read();
-        if !lines.contains_key(&connection.name) {
-            let line = Mutex::new(Line::of(connection));
-            lines.with_upgraded(|lines| lines.insert(connection.name.clone(), line));
-        }
-        let Some(line) = lines.get(&connection.name) else { return now_ms };
-        let mut line = line.lock();
-        if line.windows.is_empty() {
-            return now_ms;
-        }
-        if let Some(due_ms) = line.promised.get(&(run, place)).copied() {
-            if due_ms <= now_ms {
-                line.promised.remove(&(run, place));
+        self.with(connection, |line| line.take(run, place, now_ms))
+    }
+
+    /// The provider takes nothing on this connection until then. Whoever waits gets a new place.
+    pub fn pause(&self, connection: &Connection, now_ms: i64, until_ms: i64) {
+        self.with(connection, |line| {
+            if until_ms > line.paused_until_ms {
+                line.paused_until_ms = until_ms;
+                line.promised.clear();
+                line.windows.iter_mut().for_each(|window| window.give_back(now_ms));
             }
-            return due_ms;
+        });
+    }
+
+    fn with<T>(&self, connection: &Connection, act: impl FnOnce(&mut Line) -> T) -> T {
+        if let Some(line) = self.lines.read().get(&connection.name) {
+            return act(&mut line.lock());
         }
-        let due_ms = line.windows.iter().map(|w| w.next_ms(now_ms)).max().unwrap_or(now_ms);
-        line.windows.iter_mut().for_each(|window| window.reserve(due_ms));
-        if due_ms > now_ms {
-            line.promised.retain(|_, promised| *promised + PROMISE_KEPT_MS > now_ms);
-            line.promised.insert((run, place), due_ms);
-        }
-        due_ms
+        // No workflow of the project uses it, but a run of an earlier version does.
+        let mut lines = self.lines.write();
+        let line = lines.entry(connection.name.clone());
+        act(line.or_insert_with(|| Mutex::new(Line::of(connection))).get_mut())
     }
 }
 
 impl Line {
+    /// When a call may go; a time not after now counts.
+    fn take(&mut self, run: RunId, place: Place, now_ms: i64) -> i64 {
+        if self.windows.is_empty() {
+            return now_ms.max(self.paused_until_ms);
+        }
+        if let Some(due_ms) = self.promised.get(&(run, place)).copied() {
+            if due_ms <= now_ms {
+                self.promised.remove(&(run, place));
+            }
+            return due_ms;
+        }
+        let from_ms = now_ms.max(self.paused_until_ms);
+        let due_ms = self.windows.iter().map(|w| w.next_ms(from_ms)).max().unwrap_or(from_ms);
+        self.windows.iter_mut().for_each(|window| window.reserve(due_ms));
+        if due_ms > now_ms {
+            self.promised.retain(|_, promised| *promised + PROMISE_KEPT_MS > now_ms);
+            self.promised.insert((run, place), due_ms);
+        }
+        due_ms
+    }
+
     fn of(connection: &Connection) -> Self {
         let window = |limit: &RateLimit| Window {
             requests: limit.requests.max(1) as usize,
             window_ms: i64::try_from(limit.window_ms).unwrap_or(i64::MAX).max(1),
             last_ms: VecDeque::new(),
         };
-        Self { windows: connection.limits.iter().map(window).collect(), promised: HashMap::new() }
+        let windows = connection.limits.iter().map(window).collect();
+        Self { windows, paused_until_ms: 0, promised: HashMap::new() }
     }
 
     fn same_bounds(&self, other: &Self) -> bool {
@@ -112,6 +135,11 @@ impl Window {
             }
             _ => now_ms,
         }
+    }
+
+    /// Forgets the calls that have not gone.
+    fn give_back(&mut self, now_ms: i64) {
+        self.last_ms.retain(|last_ms| *last_ms <= now_ms);
     }
 
     /// Notes a call at `due_ms`.

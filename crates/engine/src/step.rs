@@ -5,6 +5,7 @@ mod credentials;
 mod emit;
 mod input;
 mod list;
+mod lookup;
 mod planned;
 mod told;
 mod wait;
@@ -12,7 +13,9 @@ mod wait;
 use std::sync::Arc;
 use std::time::Instant;
 
-use postroom_adapters::{Action, Adapter, Context, HttpRequest, Idempotency, Planned};
+use postroom_adapters::{
+    Action, Adapter, Context, HttpRequest, Idempotency, Paged, Planned, Reading,
+};
 use postroom_core::definition::{Act, Step, Task};
 use postroom_core::run::{Report, Run, Spot};
 use postroom_core::{Event, Failure, Json, Outcome, problem};
@@ -319,34 +322,41 @@ impl Attempt {
         report: &mut Report,
     ) -> Result<Option<Json>, Outcome> {
         let context = self.context(input, call.connection, call.key);
-        let request = match call.action.request(call.index, &context).map_err(refused)? {
-            Planned::Send(request) => request,
-            Planned::Skip => return Ok(None),
-        };
-        if self.plans(call, &request, &context, report) {
-            return self.plan(call, &request, &context, report).map(Some);
-        }
-        self.has_credentials(call, &request)?;
-        self.wait_for_limit(call).await?;
-        report.request = Some(line(&request));
-        if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
-            let (written, done) = oneshot::channel();
-            self.tell(notes, Note::Intent { spot: self.spot, written }, done).await?;
-        }
-        match self.send(call, request, &context, report).await? {
-            Ok(Answered::Result(output)) => Ok(Some(self.inner.redaction.json(output))),
-            Ok(Answered::Response(response)) => {
-                match call.action.interpret(call.index, &response, &context) {
-                    Outcome::Done { output } => Ok(Some(self.inner.redaction.json(output))),
-                    other => {
-                        report.answer = Some(self.excerpt(&response));
-                        Err(other)
+        let mut reading = Reading::default();
+        loop {
+            let planned = call.action.request_page(call.index, &context, &mut reading);
+            let request = match planned.map_err(refused)? {
+                Planned::Send(request) => request,
+                Planned::Skip => return Ok(None),
+            };
+            if self.plans(call, &request, &context, report) {
+                return self.plan(call, &request, &context, report).map(Some);
+            }
+            self.has_credentials(call, &request)?;
+            self.wait_for_limit(call, &reading).await?;
+            report.request = Some(line(&request));
+            if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
+                let (written, done) = oneshot::channel();
+                self.tell(notes, Note::Intent { spot: self.spot, written }, done).await?;
+            }
+            let outcome = match self.send(call, request, &context, report).await? {
+                Ok(Answered::Result(output)) => Outcome::Done { output },
+                Ok(Answered::Response(response)) => {
+                    match self.read(call, &response, &context, &mut reading) {
+                        Paged::More => continue,
+                        Paged::Ended(done @ Outcome::Done { .. }) => done,
+                        Paged::Ended(other) => {
+                            report.answer = Some(self.excerpt(&response));
+                            other
+                        }
                     }
                 }
-            }
-            Err(NoAnswer { lost, detail }) => {
-                Err(call.action.lost(call.index, &context, lost, &detail))
-            }
+                Err(NoAnswer { lost, detail }) => {
+                    call.action.lost(call.index, &context, lost, &detail)
+                }
+            };
+            let output = self.reconcile(call, &context, outcome, report).await?;
+            return Ok(Some(self.inner.redaction.json(output)));
         }
     }
 
@@ -389,7 +399,7 @@ impl Attempt {
         Ok(self.inner.transport.send(request, step.timeout_ms, purpose).await)
     }
 
-    async fn wait_for_limit(&self, call: &Call<'_>) -> Result<(), Outcome> {
+    async fn wait_for_limit(&self, call: &Call<'_>, reading: &Reading) -> Result<(), Outcome> {
         let clock = &self.inner.clock;
         let place = (self.spot, call.index);
         loop {
@@ -398,7 +408,8 @@ impl Attempt {
             if due_ms <= now_ms {
                 return Ok(());
             }
-            if due_ms - now_ms > SHORT_WAIT_MS {
+            // To come back later would be to read from the first page again.
+            if due_ms - now_ms > SHORT_WAIT_MS && reading.begins() {
                 return Err(Outcome::Wait { until_ms: due_ms });
             }
             clock.sleep_until(due_ms).await;

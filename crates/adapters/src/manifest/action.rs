@@ -8,9 +8,9 @@ use postroom_expr::Template;
 use serde_json::Value;
 
 use super::names::Names;
-use super::{bad, choice, identifier, line, record, request, rules};
+use super::{bad, choice, identifier, line, reading, record, request, rules};
 use crate::adapter::{Action, Call, Idempotency, Provider};
-use crate::scope::{REQUEST_ROOTS, RESPONSE_ROOTS, SANDBOX_ROOTS};
+use crate::scope::{PAGE_ROOTS, PAGED_ROOTS, REQUEST_ROOTS, RESPONSE_ROOTS, SANDBOX_ROOTS};
 
 /// The most calls an action may make.
 const MAX_CALLS: usize = 32;
@@ -88,6 +88,8 @@ fn action(
         .take("failures")
         .map(|node| record::failures(source, node, &at("failures"), &calls))
         .unwrap_or_default();
+    let lookups = fields.take("lookups");
+    let lookups = lookups.map(|node| record::lookups(source, node, &at("lookups"), &calls));
     fields.finish(source);
     Some(Action {
         adapter: provider.name.clone(),
@@ -100,6 +102,7 @@ fn action(
         calls,
         example,
         failures,
+        lookups: lookups.unwrap_or_default(),
         returns,
         provider: Arc::clone(provider),
     })
@@ -140,8 +143,13 @@ impl Calls<'_> {
     /// Reads a call out of its own mapping, or out of the action that makes no other.
     fn call(&mut self, source: &mut Source<'_>, fields: &mut Fields<'_>, path: &str, id: String) {
         let within = Some((self.ids.as_slice(), self.input));
-        let mut asked = Names::new(REQUEST_ROOTS).within(within);
-        let mut answered = Names::new(RESPONSE_ROOTS).within(within);
+        let pages = fields.take("pages");
+        let (asks, answers) = match pages {
+            Some(_) => (PAGE_ROOTS, PAGED_ROOTS),
+            None => (REQUEST_ROOTS, RESPONSE_ROOTS),
+        };
+        let mut asked = Names::new(asks).within(within);
+        let mut answered = Names::new(answers).within(within);
         let mut made_up = Names::new(SANDBOX_ROOTS).within(within);
         let condition =
             fields.take("if").map(|node| asked.condition(source, node, &format!("{path}.if")));
@@ -158,6 +166,13 @@ impl Calls<'_> {
             .map(|node| rules::list(source, node, &format!("{path}.errors"), within))
             .unwrap_or_default();
         let sandbox = fields.take("sandbox").map(|node| made_up.mapping(source, node));
+        let at = |part: &str| format!("{path}.{part}");
+        let pages = pages
+            .map(|node| reading::pages(source, node, &at("pages"), idempotency.as_ref(), within));
+        let lookup = fields.take("lookup").map(|node| {
+            let repeats = idempotency.as_ref();
+            reading::lookup(source, node, &at("lookup"), self.provider, repeats, within)
+        });
         let condition = condition.map_or(Some(None), |found| found.map(Some));
         self.ids.push(id.clone());
         let (Some(request), Some((idempotency, by_input)), Some(condition)) =
@@ -174,6 +189,8 @@ impl Calls<'_> {
             result,
             rules,
             sandbox,
+            pages: pages.flatten(),
+            lookup: lookup.flatten(),
         });
     }
 }

@@ -9,6 +9,7 @@ use postroom_expr::nearest;
 use super::{bad, choice, line, optional};
 use crate::adapter::{Call, Example, Expected, RecordedFailure};
 use crate::exchange::HttpResponse;
+use crate::lookup::RecordedLookup;
 
 /// Reads the recorded success.
 pub(super) fn example(
@@ -76,14 +77,7 @@ fn failure(
 ) -> Option<RecordedFailure> {
     let mut fields = source.map(node, path)?;
     let name = fields.need(source, "name").and_then(|node| line(source, node, path));
-    let call = match calls {
-        [_] => Some(0),
-        _ => fields.need(source, "call").and_then(|node| {
-            let table: Vec<(&str, usize)> =
-                calls.iter().enumerate().map(|(index, call)| (call.id.as_str(), index)).collect();
-            choice(source, node, &format!("{path}.call"), &table)
-        }),
-    };
+    let call = of_call(source, &mut fields, path, calls);
     let response = fields
         .need(source, "response")
         .and_then(|node| response(source, node, &format!("{path}.response")));
@@ -103,6 +97,51 @@ fn failure(
         code,
         after_ms,
     })
+}
+
+/// Reads the recorded answers to look-ups.
+pub(super) fn lookups(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    calls: &[Call],
+) -> Vec<RecordedLookup> {
+    let mut lookups = Vec::new();
+    for (index, node) in source.list(node, path).unwrap_or_default().iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Some(mut fields) = source.map(node, &path) else { continue };
+        let name = fields.need(source, "name").and_then(|node| line(source, node, &path));
+        let call = of_call(source, &mut fields, &path, calls);
+        let response = fields
+            .need(source, "response")
+            .and_then(|node| response(source, node, &format!("{path}.response")));
+        let found = fields
+            .need(source, "found")
+            .and_then(|node| source.bool(node, &format!("{path}.found")));
+        fields.finish(source);
+        if let (Some(name), Some(call), Some(response), Some(found)) = (name, call, response, found)
+        {
+            lookups.push(RecordedLookup { name, call, response, found });
+        }
+    }
+    lookups
+}
+
+/// The call that a record is about; with one call there is no need to name it.
+fn of_call(
+    source: &mut Source<'_>,
+    fields: &mut Fields<'_>,
+    path: &str,
+    calls: &[Call],
+) -> Option<usize> {
+    match calls {
+        [_] => Some(0),
+        _ => fields.need(source, "call").and_then(|node| {
+            let table: Vec<(&str, usize)> =
+                calls.iter().enumerate().map(|(index, call)| (call.id.as_str(), index)).collect();
+            choice(source, node, &format!("{path}.call"), &table)
+        }),
+    }
 }
 
 fn response(source: &mut Source<'_>, node: &Node, path: &str) -> Option<HttpResponse> {

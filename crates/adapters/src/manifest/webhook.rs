@@ -5,7 +5,7 @@ use postroom_core::yaml::{Node, Source, Value};
 use super::names::Names;
 use super::{bad, choice, credential, optional};
 use crate::adapter::Credential;
-use crate::build::is_header_name;
+use crate::headers::is_header_name;
 use crate::scope::WEBHOOK_ROOTS;
 use crate::webhook::{
     Algorithm, Describe, Encoding, KeyForm, Scheme, Signed, TimePlace, Timestamp, Webhook,
