@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use postroom_core::lint::Deprecated;
 use postroom_core::{Failure, Json};
 use postroom_expr::{Expr, Mapping, Template};
 
+use crate::becomes::Becomes;
 use crate::build::Request;
 use crate::exchange::HttpResponse;
 use crate::headers::header_value;
@@ -157,7 +159,12 @@ pub struct Action {
     pub output: serde_json::Value,
     /// Whether it moves money or destroys something, so that a person should be asked first.
     pub destructive: bool,
-    /// The calls it makes, in order. Empty for an action that only computes.
+    /// Whether it is on its way out.
+    pub deprecated: Option<Deprecated>,
+    /// The newer version that performs it, if it makes no calls of its own.
+    pub becomes: Option<Becomes>,
+    /// The calls it makes, in order. Empty for an action that only computes, and for one that
+    /// another version performs: see [`Action::performer`].
     pub calls: Vec<Call>,
     /// A recorded success.
     pub example: Option<Example>,

@@ -19,11 +19,16 @@ impl Action {
     /// What it does with an input that is still to be made.
     #[must_use]
     pub fn effects(&self, with: &Mapping) -> Effects {
+        let (destructive, deprecated) = (self.destructive, self.deprecated.clone());
+        if let Some(becomes) = &self.becomes {
+            return Effects { destructive, deprecated, ..becomes.effects(with) };
+        }
         Effects {
             calls: !self.calls.is_empty(),
             unrepeatable: self.unrepeatable(with),
-            destructive: self.destructive,
+            destructive,
             exposed: self.exposed(),
+            deprecated,
         }
     }
 
@@ -91,14 +96,14 @@ impl Action {
 }
 
 /// What of an input is written out, and the keys whose values only a run knows.
-struct Written {
-    input: Json,
+pub(crate) struct Written {
+    pub input: Json,
     open: Vec<String>,
     whole: bool,
 }
 
 impl Written {
-    fn of(with: &Mapping) -> Self {
+    pub fn of(with: &Mapping) -> Self {
         let Mapping::Object(entries) = with else {
             return Self { input: Json::null(), open: Vec::new(), whole: false };
         };
@@ -114,7 +119,7 @@ impl Written {
     }
 
     /// Whether what stands at a path does not depend on the event.
-    fn knows(&self, path: &[String]) -> bool {
+    pub fn knows(&self, path: &[String]) -> bool {
         match path {
             [root, key, ..] if root == "input" => self.whole && !self.open.contains(key),
             [root] if root == "input" => self.whole && self.open.is_empty(),

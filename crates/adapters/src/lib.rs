@@ -25,6 +25,7 @@
 
 mod adapter;
 mod answer;
+mod becomes;
 mod build;
 mod catalog;
 mod effects;
@@ -50,6 +51,7 @@ pub use adapter::{
     Action, Adapter, Call, Credential, Example, Expected, Idempotency, RateLimit, RecordedFailure,
     SecretHeader,
 };
+pub use becomes::{Back, Becomes, Upgraded};
 pub use catalog::{Catalog, MANIFESTS};
 pub use exchange::{Context, HttpRequest, HttpResponse, Lost, Planned};
 pub use lookup::{Looked, RecordedLookup};

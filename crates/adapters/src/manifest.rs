@@ -4,6 +4,7 @@
 //! Owns the top of the file; its parts are read by the modules below.
 
 mod action;
+mod becomes;
 mod mail;
 mod names;
 mod oauth;

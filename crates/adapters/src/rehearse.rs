@@ -1,10 +1,13 @@
 //! A dress rehearsal of an action against what its manifest records: the example must yield the
 //! output it states, and each failure the outcome it states.
 
-use postroom_core::{Json, Outcome};
+use std::sync::Arc;
+
+use postroom_core::{Failure, Json, Outcome};
 use serde_json::Value;
 
 use crate::adapter::{Action, Example, Expected, RecordedFailure};
+use crate::becomes::Upgraded;
 use crate::exchange::{Context, Planned};
 use crate::lookup::{Looked, RecordedLookup};
 
@@ -15,10 +18,16 @@ impl Action {
     /// Plays the recorded example and failures, and tells what does not come out as stated. Empty
     /// when all is well; an action without an example is told as that.
     #[must_use]
-    pub fn rehearse(&self) -> Vec<String> {
+    pub fn rehearse(self: &Arc<Self>) -> Vec<String> {
         let Some(example) = &self.example else {
             return vec![format!("{self} has no example")];
         };
+        if self.becomes.is_some() {
+            return match self.rehearse_upgraded(example) {
+                Ok(output) => self.misfits(&output, example),
+                Err(what) => vec![format!("{self}@{}: {what}", self.version)],
+            };
+        }
         let mut told = Vec::new();
         let config = Json::null();
         let mut results: Vec<(String, Json)> = Vec::new();
@@ -39,20 +48,41 @@ impl Action {
         }
         match self.output(&context(example, &results, &config)) {
             Err(failure) => told.push(failure.message),
-            Ok(output) => {
-                if value(&output) != value(&example.output) {
-                    told.push(format!(
-                        "{self}: the output is {output:?}, but the example states {:?}",
-                        example.output
-                    ));
-                }
-                let misfits = crate::schema::check(&self.output, output.view(), "output");
-                told.extend(
-                    misfits.into_iter().map(|misfit| format!("{self}: {}", misfit.message)),
-                );
-            }
+            Ok(output) => told.extend(self.misfits(&output, example)),
         }
         told
+    }
+
+    /// What an output has that the example or the contract has not.
+    fn misfits(&self, output: &Json, example: &Example) -> Vec<String> {
+        let mut told = Vec::new();
+        if value(output) != value(&example.output) {
+            told.push(format!(
+                "{self}: the output is {output:?}, but the example states {:?}",
+                example.output
+            ));
+        }
+        let misfits = crate::schema::check(&self.output, output.view(), "output");
+        told.extend(misfits.into_iter().map(|misfit| format!("{self}: {}", misfit.message)));
+        told
+    }
+
+    /// The example of an old version, answered as the example of the version that makes the calls.
+    fn rehearse_upgraded(self: &Arc<Self>, example: &Example) -> Result<Json, String> {
+        let said = |failure: Failure| failure.message;
+        let Upgraded { action, input, back } =
+            self.upgraded(example.input.clone()).map_err(said)?;
+        let recorded = action.example.clone();
+        let recorded = recorded.ok_or_else(|| format!("{action} has no example"))?;
+        let asked = Example { input, ..recorded };
+        let config = Json::null();
+        let mut results: Vec<(String, Json)> = Vec::new();
+        for (index, call) in action.calls.iter().enumerate() {
+            let done = action.rehearse_call(index, &asked, &context(&asked, &results, &config))?;
+            results.extend(done.map(|output| (call.id.clone(), output)));
+        }
+        let output = action.output(&context(&asked, &results, &config)).map_err(said)?;
+        back.output(output).map_err(said)
     }
 
     fn rehearse_call(

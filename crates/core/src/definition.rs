@@ -315,6 +315,23 @@ pub struct ActionRef {
     pub version: Option<u32>,
 }
 
+impl ActionRef {
+    /// Reads `adapter/action` or `adapter/action@2`; `None` where a text is neither.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (adapter, rest) = text.split_once('/')?;
+        let (action, version) = match rest.split_once('@') {
+            Some((action, version)) => (action, Some(version.parse::<u32>().ok()?)),
+            None => (rest, None),
+        };
+        let fits = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        };
+        let (adapter, action) = (adapter.to_owned(), action.to_owned());
+        (fits(&adapter) && fits(&action)).then_some(Self { adapter, action, version })
+    }
+}
+
 impl std::fmt::Display for ActionRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.adapter, self.action)?;

@@ -5,6 +5,7 @@
 //! missing, so where something is not certain, nothing is said.
 
 mod calls;
+mod deprecated;
 mod effects;
 mod marks;
 mod names;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use postroom_expr::nearest;
 
+pub use self::deprecated::Deprecated;
 pub use self::marks::marked;
 pub use self::names::says_secret;
 use crate::definition::{Act, Step, Workflow};
@@ -35,6 +37,8 @@ pub struct Effects {
     pub destructive: bool,
     /// Inputs that end up where they are logged or shown.
     pub exposed: Vec<Exposed>,
+    /// Whether it is on its way out.
+    pub deprecated: Option<Deprecated>,
 }
 
 /// An input that is logged or shown.
@@ -84,6 +88,7 @@ pub fn workflow(workflow: &Workflow, root: &Node, text: &str, known: &Known<'_>)
     for index in 0..workflow.steps.len() {
         linter.unrepeatable(index);
         linter.unguarded(index);
+        linter.deprecated(index);
     }
     linter.secrets();
     // Of a workflow that is dry for a while, what it accepts is for when it goes live.

@@ -100,6 +100,19 @@ pub fn workflow(workflow: &Workflow, root: &Node, text: &str, contracts: &Contra
     check.reporter.finish()
 }
 
+/// Holds a mapping that stands at a node of some file against what it must come to. `path` is its
+/// name for people.
+pub fn mapping(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    (mapping, env, wanted): (&Mapping, &Env, &Type),
+) {
+    let mut reporter = Reporter::new(Source::new(source.file, source.text), node, None);
+    reporter.found(mapping.check(env, wanted), &Place::here(path));
+    source.problems.extend(reporter.finish().problems);
+}
+
 /// What a workflow comes to, as far as its own file says.
 #[must_use]
 pub fn returns(workflow: &Workflow, root: &Node, text: &str, contracts: &Contracts) -> Type {

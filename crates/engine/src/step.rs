@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use postroom_adapters::{
-    Action, Adapter, Context, HttpRequest, Idempotency, Paged, Planned, Reading,
+    Action, Adapter, Back, Context, HttpRequest, Idempotency, Paged, Planned, Reading, Upgraded,
 };
 use postroom_core::definition::{Act, Step, Task};
 use postroom_core::run::{Report, Run, Spot};
@@ -93,6 +93,8 @@ pub(crate) struct Calling {
     action: Arc<Action>,
     connection: Arc<Connection>,
     key: String,
+    /// The way back to the contract that the step names.
+    back: Back,
 }
 
 /// Begins an attempt. One that calls nobody ends at once: its condition is false, its input cannot
@@ -175,7 +177,7 @@ impl Calling {
         }
         let context = self.attempt.context(&self.input, &self.connection, &self.key);
         let output = self.action.output(&context).map_err(refused)?;
-        Ok(Outcome::Done { output })
+        Ok(Outcome::Done { output: self.back.output(output).map_err(refused)? })
     }
 }
 
@@ -207,13 +209,13 @@ impl Attempt {
             .catalog
             .action(&act.uses)
             .map_err(|p| refused(Failure::new(p.kind.code, p.detail)))?;
-        action.check_input(&input).map_err(refused)?;
+        let Upgraded { action, input, back } = action.upgraded(input).map_err(refused)?;
         let connection = project
             .connection(act.connection.as_deref(), &adapter.name)
             .ok_or_else(|| refused(no_connection(&adapter)))?;
         let generation = self.run.at(self.spot).map_or(0, |at| at.generation);
         let key = self.run.idempotency_key(&self.label(), generation);
-        Ok(Some(move |attempt| Calling { attempt, input, adapter, action, connection, key }))
+        Ok(Some(move |attempt| Calling { attempt, input, adapter, action, connection, key, back }))
     }
 
     /// Has one of several calls written down, so that a later attempt goes on after it.

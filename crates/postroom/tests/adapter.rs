@@ -46,3 +46,33 @@ fn adapters_of_the_project_stand_beside_those_built_in() {
     assert_eq!(ntfy["own"], true);
     assert_eq!(ntfy["actions"][0]["version"], 1);
 }
+
+/// Three versions of one action, the older ones performed by the newest.
+const INVOICES: &str = include_str!("../../adapters/tests/versions/invoices.yaml");
+
+const OLD: &str = "\
+workflow: bill
+on: [{ event: ORDER_PAID }]
+allow: [lint/deprecated]
+steps:
+  - id: make
+    uses: invoices/create@1
+    with: { customer: c_7, euros: \"${{ event.data.euros }}\" }
+  - id: file
+    uses: http/request
+    with: { url: \"https://files.example/${{ steps.make.output.invoice }}\" }
+";
+
+#[test]
+fn a_step_with_an_old_contract_is_performed_by_the_newest_version() {
+    let project = Project::new("")
+        .file("adapters/invoices.yaml", INVOICES)
+        .file("e.json", r#"{"event": "ORDER_PAID", "payload": {"euros": 3}}"#)
+        .workflow("bill", OLD);
+    let plan = project.run(&["plan", "--event", "e.json", "--json"]).json();
+    let requests = plan["requests"].as_array().expect("requests");
+    assert_eq!(requests[0]["url"], "https://api.example.com/customers/c_7/invoices", "{plan:#}");
+    assert_eq!(requests[0]["body"], r#"{"cents":300,"currency":"EUR"}"#);
+    // What the step gives is what the old contract says.
+    assert_eq!(requests[1]["url"], "https://files.example/in_1");
+}

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use postroom_core::problem::{self, Problem};
 use postroom_core::yaml::{Fields, Node, Source};
-use postroom_expr::Template;
+use postroom_expr::{Mapping, Template};
 use serde_json::Value;
 
 use super::names::Names;
-use super::{bad, choice, identifier, line, reading, record, request, rules};
-use crate::adapter::{Action, Call, Idempotency, Provider};
+use super::{bad, becomes, choice, identifier, line, reading, record, request, rules};
+use crate::adapter::{Action, Call, Idempotency, Provider, RecordedFailure};
+use crate::lookup::RecordedLookup;
 use crate::scope::{PAGE_ROOTS, PAGED_ROOTS, REQUEST_ROOTS, RESPONSE_ROOTS, SANDBOX_ROOTS};
 
 /// The most calls an action may make.
@@ -22,21 +23,24 @@ pub(super) fn list(
     provider: &Arc<Provider>,
 ) -> Vec<Arc<Action>> {
     let Some(items) = source.list(node, "actions") else { return Vec::new() };
-    let mut actions: Vec<Arc<Action>> = Vec::new();
-    for (index, node) in items.iter().enumerate() {
-        let path = format!("actions[{index}]");
+    let mut actions: Vec<(usize, Arc<Action>)> = Vec::new();
+    for index in becomes::order(items) {
+        let (node, path) = (&items[index], format!("actions[{index}]"));
         let Some(fields) = source.map(node, &path) else { continue };
-        let Some(action) = action(source, fields, &path, provider) else { continue };
+        let others = (items, actions.as_slice());
+        let Some(action) = action(source, fields, &path, provider, others) else { continue };
         let twice = actions
             .iter()
-            .any(|other| other.name == action.name && other.version == action.version);
+            .any(|(_, other)| other.name == action.name && other.version == action.version);
         if twice {
             let detail = format!("`{}@{}` stands twice", action.name, action.version);
             source.report(Problem::new(&problem::DUPLICATE_NAME, detail), node.at);
         }
-        actions.push(Arc::new(action));
+        actions.push((index, Arc::new(action)));
     }
-    actions
+    actions.sort_by_key(|(index, _)| *index);
+    becomes::instead(source, &provider.name, (items, &actions));
+    actions.into_iter().map(|(_, action)| action).collect()
 }
 
 fn action(
@@ -44,6 +48,7 @@ fn action(
     mut fields: Fields<'_>,
     path: &str,
     provider: &Arc<Provider>,
+    others: (&[Node], &[(usize, Arc<Action>)]),
 ) -> Option<Action> {
     let at = |name: &str| format!("{path}.{name}");
     let name =
@@ -64,33 +69,24 @@ fn action(
     let destructive = fields
         .take("destructive")
         .map_or(Some(false), |node| source.bool(node, &at("destructive")));
-    let mut reader = Calls { provider, input: &input, ids: Vec::new(), calls: Vec::new() };
-    match fields.take("calls") {
-        Some(node) => reader.list(source, node, &at("calls")),
-        None => {
-            let id = name.clone().unwrap_or_default();
-            reader.call(source, &mut fields, path, id);
-        }
-    }
-    let Calls { ids, calls, .. } = reader;
-    let within = Some((ids.as_slice(), &input));
-    let mut names = Names::new(REQUEST_ROOTS).within(within);
-    let returns = fields.take("return");
-    if returns.is_none() && calls.len() != 1 {
-        let detail = format!("`{}` is missing: it says what the output is", at("return"));
-        source.report(Problem::new(&problem::MISSING_KEY, detail), fields.at);
-    }
-    let returns = returns.map(|node| names.mapping(source, node));
+    let deprecated = fields.take("deprecated");
+    let deprecated = deprecated.map(|node| becomes::deprecated(source, node, &at("deprecated")));
+    let becomes = fields.take("becomes").map(|node| {
+        let (name, version) = (name.as_deref().unwrap_or_default(), version.unwrap_or(1));
+        let old = becomes::Older { name, version, input: &input, output: &output };
+        becomes::becomes(source, node, &at("becomes"), &old, others)
+    });
+    let own = match becomes {
+        Some(_) => Own::default(),
+        None => own(source, &mut fields, path, (provider, &input, name.as_deref())),
+    };
+    let Own { calls, returns, failures, lookups } = own;
     let example = fields
         .take("example")
         .and_then(|node| record::example(source, node, &at("example"), &calls));
-    let failures = fields
-        .take("failures")
-        .map(|node| record::failures(source, node, &at("failures"), &calls))
-        .unwrap_or_default();
-    let lookups = fields.take("lookups");
-    let lookups = lookups.map(|node| record::lookups(source, node, &at("lookups"), &calls));
     fields.finish(source);
+    let becomes = becomes.map_or(Some(None), |read| read.map(Some))?;
+    let performed = becomes.as_ref().map(|becomes| &becomes.action);
     Some(Action {
         adapter: provider.name.clone(),
         name: name?,
@@ -98,14 +94,59 @@ fn action(
         summary: summary?,
         input,
         output,
-        destructive: destructive?,
+        destructive: destructive? || performed.is_some_and(|action| action.destructive),
+        deprecated: deprecated.map_or(Some(None), |read| read.map(Some))?,
+        becomes,
         calls,
         example,
         failures,
-        lookups: lookups.unwrap_or_default(),
+        lookups,
         returns,
         provider: Arc::clone(provider),
     })
+}
+
+/// What an action has that makes its calls itself.
+#[derive(Default)]
+struct Own {
+    calls: Vec<Call>,
+    returns: Option<Mapping>,
+    failures: Vec<RecordedFailure>,
+    lookups: Vec<RecordedLookup>,
+}
+
+fn own(
+    source: &mut Source<'_>,
+    fields: &mut Fields<'_>,
+    path: &str,
+    (provider, input, name): (&Provider, &Value, Option<&str>),
+) -> Own {
+    let at = |name: &str| format!("{path}.{name}");
+    let mut reader = Calls { provider, input, ids: Vec::new(), calls: Vec::new() };
+    match fields.take("calls") {
+        Some(node) => reader.list(source, node, &at("calls")),
+        None => {
+            let id = name.unwrap_or_default().to_owned();
+            reader.call(source, fields, path, id);
+        }
+    }
+    let Calls { ids, calls, .. } = reader;
+    let within = Some((ids.as_slice(), input));
+    let mut names = Names::new(REQUEST_ROOTS).within(within);
+    let returns = fields.take("return");
+    if returns.is_none() && calls.len() != 1 {
+        let detail = format!("`{}` is missing: it says what the output is", at("return"));
+        source.report(Problem::new(&problem::MISSING_KEY, detail), fields.at);
+    }
+    let returns = returns.map(|node| names.mapping(source, node));
+    let failures = fields
+        .take("failures")
+        .map(|node| record::failures(source, node, &at("failures"), &calls))
+        .unwrap_or_default();
+    let lookups = fields.take("lookups");
+    let lookups = lookups.map(|node| record::lookups(source, node, &at("lookups"), &calls));
+    let lookups = lookups.unwrap_or_default();
+    Own { calls, returns, failures, lookups }
 }
 
 /// Calls being read: each may read the results of those before it.

@@ -66,7 +66,7 @@ impl Linter<'_> {
             || (self.known.rehearsed)(self.workflow, &steps[index])
     }
 
-    fn at_uses(&mut self, index: usize, uses: &str, problem: Problem) {
+    pub(super) fn at_uses(&mut self, index: usize, uses: &str, problem: Problem) {
         let place = Place::nth(self.workflow, index).below("uses");
         self.reporter.whole(problem, &place, uses.len());
     }

@@ -309,20 +309,7 @@ fn event_type(source: &mut Source<'_>, node: &Node, path: &str) -> Option<String
 
 fn action_ref(source: &mut Source<'_>, node: &Node, path: &str) -> Option<ActionRef> {
     let text = source.text(node, &format!("{path}.uses"))?;
-    let parsed = text.split_once('/').and_then(|(adapter, rest)| {
-        let (action, version) = match rest.split_once('@') {
-            Some((action, version)) => (action, Some(version.parse::<u32>().ok()?)),
-            None => (rest, None),
-        };
-        let fits = |name: &str| {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-        };
-        (fits(adapter) && fits(action)).then(|| ActionRef {
-            adapter: adapter.to_owned(),
-            action: action.to_owned(),
-            version,
-        })
-    });
+    let parsed = ActionRef::parse(text);
     if parsed.is_none() {
         let detail = format!("`{path}.uses` is `{text}`, which names no action");
         let hint = "write `adapter/action`, for example `slack/post_message`";

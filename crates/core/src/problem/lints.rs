@@ -5,8 +5,14 @@ use super::Kind;
 use super::table::kind;
 
 /// The rows of this file. `allow` takes all of them but [`IDLE_ALLOW`].
-pub(crate) const LINTS: &[&Kind] =
-    &[&MANY_CALLS, &NO_IDEMPOTENCY, &UNGUARDED_DESTRUCTIVE, &SECRET_IN_LOG, &IDLE_ALLOW];
+pub(crate) const LINTS: &[&Kind] = &[
+    &MANY_CALLS,
+    &NO_IDEMPOTENCY,
+    &UNGUARDED_DESTRUCTIVE,
+    &SECRET_IN_LOG,
+    &DEPRECATED,
+    &IDLE_ALLOW,
+];
 
 /// Many calls in a row.
 pub static MANY_CALLS: Kind = kind(
@@ -54,6 +60,17 @@ pub static SECRET_IN_LOG: Kind = kind(
      URL, in a key, in the data of an event, in what a run comes to, in a message. Leave it out, \
      show only its end, or send it where it is not kept: in a header, in a body, as a credential \
      of the connection.",
+);
+
+/// An action on its way out.
+pub static DEPRECATED: Kind = kind(
+    "lint/deprecated",
+    422,
+    "an action that is deprecated",
+    "The manifest of the adapter says that this version of the action is on its way out: since \
+     when, why, and what to use instead. It works as before until it is gone. \
+     `postroom adapter diff OLD NEW` tells what a change to the other one breaks, with file and \
+     line. Where that has to wait, accept it with `allow`.",
 );
 
 /// An entry of `allow` that accepts nothing.

@@ -15,6 +15,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The root itself, by its name for people.
+    pub fn here(name: &str) -> Self {
+        Self { segments: Vec::new(), name: name.to_owned() }
+    }
+
     /// Keys below the root.
     pub fn top(keys: &[&str]) -> Self {
         let segments = keys.iter().map(|key| Segment::Key((*key).to_owned())).collect();

@@ -201,7 +201,7 @@ fn unmade(played: &Played, step: &Step, requests: &[Made], project: &Project) ->
     let (_, action) = project.catalog.action(&step.act()?.uses).ok()?;
     let own = requests.iter().filter(|made| made.run == played.run.id && made.step == step.id);
     let made: BTreeSet<&str> = own.map(|made| made.call.as_str()).collect();
-    let calls = action.calls.iter().map(|call| call.id.as_str());
+    let calls = action.performer().calls.iter().map(|call| call.id.as_str());
     let unmade: Vec<&str> = calls.filter(|call| !made.contains(call)).collect();
     (!unmade.is_empty())
         .then(|| format!("without the call {}: its `if` is false", unmade.join(", ")))
