@@ -1,5 +1,5 @@
-//! Old versions of an action that a newer one performs: their input is mapped to the newer contract,
-//! the newer version makes the calls, and its output is mapped back.
+//! Old versions of an action that a newer one performs: their input is mapped to the newer
+//! contract, the newer version makes the calls, and its output is mapped back.
 //!
 //! Owns the way there and back. Who makes calls asks [`Action::upgraded`] first and has nothing to
 //! do with old versions from then on; keys are those of the newer version by themselves.

@@ -1,3 +1,5 @@
+//! Versions that become others: there and back, and what is refused.
+
 use postroom_core::definition::ActionRef;
 use postroom_expr::JsonView;
 
