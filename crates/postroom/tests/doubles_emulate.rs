@@ -3,6 +3,8 @@
 
 mod harness;
 
+#[path = "doubles/resend.rs"]
+mod resend;
 #[path = "doubles/slack.rs"]
 mod slack;
 
@@ -16,9 +18,11 @@ fn acting(provider: &str, base: &str, uses: &str, fields: &[&str]) -> Project {
         format!("connections:\n  {provider}: {{provider: {provider}, baseUrl: \"{base}\"}}\n");
     let mut text = format!(
         "workflow: act\non: [{{event: ACT}}]\ndedupe: ${{{{ event.data.id }}}}\nsteps:\n  \
-         - id: act\n    uses: {uses}\n    retry: {{attempts: 3, backoff: fixed, delay: 10ms}}\n    \
-         with:\n"
+         - id: act\n    uses: {uses}\n    retry: {{attempts: 3, backoff: fixed, delay: 10ms}}\n"
     );
+    if !fields.is_empty() {
+        text += "    with:\n";
+    }
     for field in fields {
         text += &match field.strip_suffix('?') {
             Some(name) => format!("      {name}: ${{{{ event.data?.{name} ?? omit() }}}}\n"),
