@@ -32,6 +32,18 @@ impl Action {
         }
     }
 
+    /// The inputs that say where a call goes.
+    #[must_use]
+    pub fn address_inputs(&self, call: usize) -> Vec<String> {
+        let Some(Target::Url(template)) = self.calls.get(call).map(|call| &call.request.target)
+        else {
+            return Vec::new();
+        };
+        let paths = template.reads().into_iter().map(|read| read.path);
+        let inputs = paths.filter(|path| path.first().is_some_and(|root| root == "input"));
+        inputs.filter_map(|path| path.into_iter().nth(1)).collect()
+    }
+
     /// Whether one of its calls takes effect again when it is repeated: then the inputs that decide
     /// about that.
     fn unrepeatable(&self, with: &Mapping) -> Option<Vec<String>> {

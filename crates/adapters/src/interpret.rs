@@ -114,6 +114,21 @@ impl Action {
         Outcome::Unknown { failure: failure.with_hint(self.look()) }
     }
 
+    /// What a call came to whose answer was lost in a way that comes again: it is not repeated.
+    #[must_use]
+    pub fn lost_for_good(
+        &self,
+        call: usize,
+        context: &Context<'_>,
+        lost: Lost,
+        failure: Failure,
+    ) -> Outcome {
+        if lost == Lost::NotSent || self.idempotency(call, context).repeatable() {
+            return Outcome::Refused { failure };
+        }
+        Outcome::Unknown { failure: failure.with_hint(self.look()) }
+    }
+
     /// The result of a call that worked. Where the answer cannot be used although it says so, a
     /// call that may be repeated is; any other has taken effect and must not be.
     fn result(

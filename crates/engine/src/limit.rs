@@ -182,6 +182,8 @@ mod tests {
                 config: postroom_core::Json::null(),
                 credentials: BTreeMap::new(),
                 oauth: None,
+                allow: Vec::new(),
+                authority: None,
                 limits: vec![RateLimit { requests, window_ms: 1000 }],
                 mode: postroom_core::definition::Mode::Live,
             })

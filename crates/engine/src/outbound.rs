@@ -1,19 +1,32 @@
-//! The one way requests leave: time limits, a cap on what is read back, no redirects. Redirects
-//! are not followed because a provider that moves must be looked at, and because a redirect could
-//! carry credentials elsewhere.
+//! The one way requests leave: public addresses only, time limits, a cap on what is read back, no
+//! redirects. Redirects are not followed because a provider that moves must be looked at, and
+//! because a redirect could carry credentials elsewhere.
+
+mod guard;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use postroom_adapters::{Action, Context, HttpRequest, HttpResponse, Lost, SecretHeader};
-use postroom_core::{Json, Run};
+use postroom_core::{Failure, Json, Run, problem};
+
+use self::guard::{Blocked, Passes, Resolver, literal};
+use crate::project::Connection;
+
+pub use guard::Allow;
+pub use tls::Authority;
 
 /// The most bytes of an answer that are read.
 pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
+
+/// How long a connection may take, name and certificates included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no answer, and what is known of it.
 #[derive(Debug, Clone)]
@@ -22,6 +35,19 @@ pub struct NoAnswer {
     pub lost: Lost,
     /// What happened, without secrets.
     pub detail: String,
+    /// What it is, where trying again would come to the same.
+    pub for_good: Option<Failure>,
+}
+
+impl NoAnswer {
+    fn new(lost: Lost, detail: impl Into<String>) -> Self {
+        Self { lost, detail: detail.into(), for_good: None }
+    }
+
+    /// It was not sent, and never will be.
+    fn refused(failure: Failure) -> Self {
+        Self { for_good: Some(failure), ..Self::new(Lost::NotSent, "") }
+    }
 }
 
 /// What came back.
@@ -55,6 +81,10 @@ pub struct Purpose<'a> {
     pub auth: &'a [SecretHeader],
     /// Under which name each credential is kept.
     pub credentials: &'a BTreeMap<String, String>,
+    /// The account it is made with, which says where it may go.
+    pub connection: &'a Connection,
+    /// Whether a person wrote the host and port it goes to into the configuration or a workflow.
+    pub written: bool,
     /// Outside a rehearsal, `mode: dry` would have kept it back.
     pub dry: bool,
 }
@@ -77,22 +107,63 @@ pub trait Transport: Send + Sync + 'static {
     }
 }
 
-/// HTTP over the network. The client is made at the first request, so that an idle process does
-/// not pay for it.
+/// The most clients kept beside the usual one; they differ in where they may go.
+const MOST_CLIENTS: usize = 32;
+
+/// HTTP over the network. Each client is made at the first request that needs it, so that an idle
+/// process does not pay for it. Those who may go to different places share no client, because
+/// they would share its open connections.
 #[derive(Debug, Default)]
 pub struct Http {
-    client: OnceLock<Result<reqwest::Client, String>>,
+    usual: OnceLock<Result<reqwest::Client, String>>,
+    others: Mutex<Vec<Other>>,
+}
+
+/// A client for those with these bounds.
+#[derive(Debug)]
+struct Other {
+    passes: Passes,
+    authority: Option<Authority>,
+    client: reqwest::Client,
 }
 
 impl Http {
-    fn client(&self) -> Result<&reqwest::Client, NoAnswer> {
-        let client = self.client.get_or_init(|| build().map_err(|error| error.to_string()));
-        client.as_ref().map_err(|detail| NoAnswer { lost: Lost::NotSent, detail: detail.clone() })
+    fn client(
+        &self,
+        passes: Passes,
+        authority: Option<&Authority>,
+    ) -> Result<reqwest::Client, NoAnswer> {
+        let not_made = |detail: &String| NoAnswer::new(Lost::NotSent, detail);
+        let make = |passes: &Passes| {
+            build(Arc::new(passes.clone()), authority).map_err(|error| error.to_string())
+        };
+        if passes.is_strict() && authority.is_none() {
+            let client = self.usual.get_or_init(|| make(&passes));
+            return client.clone().map_err(|detail| not_made(&detail));
+        }
+        let mut others = self.others.lock();
+        let known = others
+            .iter()
+            .find(|other| other.passes.same(&passes) && other.authority.as_ref() == authority);
+        if let Some(known) = known {
+            return Ok(known.client.clone());
+        }
+        let client = make(&passes).map_err(|detail| not_made(&detail))?;
+        if others.len() >= MOST_CLIENTS {
+            others.remove(0);
+        }
+        let authority = authority.cloned();
+        others.push(Other { passes, authority, client: client.clone() });
+        Ok(client)
     }
 }
 
-fn build() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
-    Ok(client()?.pool_idle_timeout(Duration::from_secs(60)).build()?)
+fn build(
+    passes: Arc<Passes>,
+    authority: Option<&Authority>,
+) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+    let client = over(tls::config(authority)?).dns_resolver(Resolver(passes));
+    Ok(client.pool_idle_timeout(Duration::from_secs(60)).build()?)
 }
 
 /// A client as every part of Postroom uses it: its own certificates instead of the system's, no
@@ -101,42 +172,37 @@ fn build() -> Result<reqwest::Client, Box<dyn std::error::Error>> {
 /// # Errors
 /// TLS cannot be set up.
 pub fn client() -> Result<reqwest::ClientBuilder, rustls::Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(reqwest::Client::builder()
+    Ok(over(tls::config(None)?))
+}
+
+fn over(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .connect_timeout(Duration::from_secs(10))
+        .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(concat!("postroom/", env!("CARGO_PKG_VERSION")))
-        .no_proxy())
+        .no_proxy()
 }
 
 impl Transport for Http {
-    fn send<'a>(
-        &'a self,
-        request: HttpRequest,
-        timeout_ms: u64,
-        _purpose: Purpose<'a>,
-    ) -> Sent<'a> {
+    fn send<'a>(&'a self, request: HttpRequest, timeout_ms: u64, purpose: Purpose<'a>) -> Sent<'a> {
         Box::pin(async move {
-            let client = self.client()?;
-            let not_sent = |detail: String| NoAnswer { lost: Lost::NotSent, detail };
+            let not_sent = |detail: String| NoAnswer::new(Lost::NotSent, detail);
+            let url = reqwest::Url::parse(&request.url)
+                .map_err(|error| not_sent(format!("`{}`: {error}", request.url)))?;
+            let passes = bounds(&url, &purpose)?;
+            let client = self.client(passes, purpose.connection.authority.as_ref())?;
             let method = reqwest::Method::from_bytes(request.method.as_bytes())
                 .map_err(|_| not_sent(format!("`{}` is not a method", request.method)))?;
             let mut builder = client
-                .request(method, &request.url)
+                .request(method, url)
                 .timeout(Duration::from_millis(timeout_ms))
                 .body(request.body);
             for (name, value) in &request.headers {
                 builder = builder.header(name, value);
             }
-            let response = builder.send().await.map_err(|error| no_answer(&error))?;
+            let response = builder.send().await.map_err(|error| no_answer(&error, &purpose))?;
             let status = response.status().as_u16();
             let headers = response
                 .headers()
@@ -148,19 +214,54 @@ impl Transport for Http {
                     )
                 })
                 .collect();
-            Ok(Answered::Response(HttpResponse { status, headers, body: read(response).await? }))
+            let body = read(response, &purpose).await?;
+            Ok(Answered::Response(HttpResponse { status, headers, body }))
         })
     }
 }
 
-async fn read(response: reqwest::Response) -> Result<Vec<u8>, NoAnswer> {
+/// Where this request may go. An address that is written into its URL is checked at once: nobody
+/// will ask for the addresses of a name.
+fn bounds(url: &reqwest::Url, purpose: &Purpose<'_>) -> Result<Passes, NoAnswer> {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let passes = Passes::new(&purpose.connection.allow, host, port, purpose.written);
+    match literal(host) {
+        // What is left to decide is nothing, so the usual client does.
+        Some(ip) => match passes.check(host, ip) {
+            Ok(()) => Ok(Passes::default()),
+            Err(found) => Err(NoAnswer::refused(blocked(&found, purpose))),
+        },
+        None => Ok(passes),
+    }
+}
+
+fn blocked(found: &Blocked, purpose: &Purpose<'_>) -> Failure {
+    let connection = &purpose.connection.name;
+    let message = format!("{found}: connection `{connection}` may not go there");
+    let hint = format!(
+        "if it is meant, write `allow: [\"{}\"]` for connection `{connection}` in the \
+         configuration, restart, and redrive",
+        found.ip
+    );
+    Failure::new(problem::BLOCKED_ADDRESS.code, message).with_hint(hint)
+}
+
+async fn read(response: reqwest::Response, purpose: &Purpose<'_>) -> Result<Vec<u8>, NoAnswer> {
     let mut body = Vec::new();
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| no_answer(&error))?;
+        let chunk = chunk.map_err(|error| no_answer(&error, purpose))?;
         if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            let detail = format!("the answer is larger than {MAX_RESPONSE_BYTES} bytes");
-            return Err(NoAnswer { lost: Lost::NoAnswer, detail });
+            let message = format!(
+                "the answer to {} is larger than {MAX_RESPONSE_BYTES} bytes",
+                purpose.action
+            );
+            let failure = Failure::new(problem::ANSWER_TOO_LARGE.code, message);
+            return Err(NoAnswer {
+                for_good: Some(failure.with_hint("ask for less: for fewer items, or for a page")),
+                ..NoAnswer::new(Lost::NoAnswer, "")
+            });
         }
         body.extend_from_slice(&chunk);
     }
@@ -168,7 +269,7 @@ async fn read(response: reqwest::Response) -> Result<Vec<u8>, NoAnswer> {
 }
 
 /// What a failed exchange says about whether the provider may have acted.
-fn no_answer(error: &reqwest::Error) -> NoAnswer {
+fn no_answer(error: &reqwest::Error, purpose: &Purpose<'_>) -> NoAnswer {
     let lost = if error.is_connect() || error.is_builder() {
         Lost::NotSent
     } else if error.is_timeout() {
@@ -179,11 +280,14 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     let mut detail = String::new();
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
+        if let Some(found) = error.downcast_ref::<Blocked>() {
+            return NoAnswer::refused(blocked(found, purpose));
+        }
         let text = error.to_string();
         if !detail.ends_with(&text) {
             detail = if detail.is_empty() { text } else { format!("{detail}: {text}") };
         }
         source = error.source();
     }
-    NoAnswer { lost, detail }
+    NoAnswer::new(lost, detail)
 }

@@ -9,6 +9,8 @@ use postroom_core::definition::{Mode, Stored, Workflow};
 use postroom_core::trigger::Router;
 use postroom_core::{Json, Problem, problem};
 
+use crate::outbound::{Allow, Authority};
+
 /// A checked project. A copy shares what it holds.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -35,6 +37,10 @@ pub struct Connection {
     pub config: Json,
     /// Under which name each credential of the adapter is kept.
     pub credentials: BTreeMap<String, String>,
+    /// Where it may go beside public addresses.
+    pub allow: Vec<Allow>,
+    /// Whose certificates it believes, if not those of the web.
+    pub authority: Option<Authority>,
     /// Where its access tokens come from, if not from a credential.
     pub oauth: Option<OAuth>,
     /// How fast it may be used; the adapter's own limits when empty.
@@ -55,6 +61,8 @@ impl Connection {
             base_url: None,
             config: Json::null(),
             credentials: credentials.collect(),
+            allow: Vec::new(),
+            authority: None,
             oauth: adapter.oauth.clone(),
             limits: adapter.limits.clone(),
             mode: Mode::Live,

@@ -1,6 +1,7 @@
 //! One attempt of one step: condition, input, then the action's calls one after the other. The
 //! attempt knows no store; what must be written down while it goes on it asks its owner to write.
 
+mod address;
 mod credentials;
 mod emit;
 mod input;
@@ -353,8 +354,11 @@ impl Attempt {
                         }
                     }
                 }
-                Err(NoAnswer { lost, detail }) => {
+                Err(NoAnswer { lost, detail, for_good: None }) => {
                     call.action.lost(call.index, &context, lost, &detail)
+                }
+                Err(NoAnswer { lost, for_good: Some(failure), .. }) => {
+                    call.action.lost_for_good(call.index, &context, lost, failure)
                 }
             };
             let output = self.reconcile(call, &context, outcome, report).await?;
@@ -396,6 +400,8 @@ impl Attempt {
             context,
             auth: &auth,
             credentials: &call.connection.credentials,
+            connection: call.connection,
+            written: self.wrote(call, &request.url),
             dry,
         };
         Ok(self.inner.transport.send(request, step.timeout_ms, purpose).await)

@@ -73,7 +73,7 @@ impl Transport for Script {
         let answer = self.answers.lock().pop_front().expect("an answer is left");
         Box::pin(async move {
             let detail = String::new();
-            answer.map(Answered::Response).map_err(|lost| NoAnswer { lost, detail })
+            answer.map(Answered::Response).map_err(|lost| NoAnswer { lost, detail, for_good: None })
         })
     }
 }

@@ -102,7 +102,7 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let mut notes = Vec::new();
     let folder = loaded.folder.join(&config.adapters);
     let catalog = catalog(&folder, &loaded.folder, &mut problems);
-    let connections = connections(config, &catalog, &mut problems);
+    let connections = connections(config, &loaded.folder, &catalog, &mut problems);
     let sources = sources(config, &catalog, &mut problems);
     let complete = problems.is_empty();
     let folder = loaded.folder.join(&config.workflows);
@@ -335,6 +335,7 @@ fn adapter<'a>(
 
 fn connections(
     config: &Config,
+    folder: &Path,
     catalog: &Catalog,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Arc<Connection>> {
@@ -345,7 +346,8 @@ fn connections(
         else {
             continue;
         };
-        connections.insert(entry.name.clone(), Arc::new(connection(entry, adapter, problems)));
+        connections
+            .insert(entry.name.clone(), Arc::new(connection(entry, adapter, folder, problems)));
     }
     connections
 }
@@ -353,6 +355,7 @@ fn connections(
 fn connection(
     entry: &ConnectionEntry,
     adapter: &Adapter,
+    folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Connection {
     let mut connection = Connection::default_of(adapter);
@@ -360,6 +363,11 @@ fn connection(
     connection.base_url.clone_from(&entry.base_url);
     connection.config = entry.config.clone();
     connection.mode = entry.mode;
+    connection.allow.clone_from(&entry.allow);
+    match entry.authority(folder) {
+        Ok(authority) => connection.authority = authority,
+        Err(found) => problems.push(found),
+    }
     for (credential, (name, spot)) in &entry.credentials {
         if connection.credentials.insert(credential.clone(), name.clone()).is_none() {
             let known: Vec<&str> = adapter.credentials.iter().map(|c| c.name.as_str()).collect();

@@ -2,6 +2,7 @@
 //! can never change the structure; every key is enforced, warned of, or refused.
 
 mod accounts;
+mod bounds;
 mod env;
 mod oauth;
 mod sections;

@@ -79,6 +79,8 @@ const NOT_OF_CHECK: &[(&[&str], &str)] = &[
             "call/timeout",
             "call/broken-answer",
             "call/unexpected-answer",
+            "call/blocked-address",
+            "call/answer-too-large",
             "http/status",
             "http/redirect",
             "connection/credential-missing",

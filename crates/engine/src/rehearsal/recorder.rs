@@ -163,7 +163,7 @@ impl Transport for Recorder {
                         let waits_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX / 2);
                         self.clock.sleep_until(self.clock.now_ms() + waits_ms).await;
                     }
-                    Err(NoAnswer { lost, detail: String::new() })
+                    Err(NoAnswer { lost, detail: String::new(), for_good: None })
                 }
             }
         })

@@ -126,6 +126,7 @@ impl Reader<'_, '_> {
             read.map_err(|problem| self.source.report(problem, node.at)).ok()
         });
         let oauth = self.oauth(fields);
+        let (allow, ca_file) = (self.allow(fields), self.ca_file(fields));
         let path = fields.path_of("rateLimit");
         let limit = fields.take("rateLimit").and_then(|node| self.rate_limit(node, &path));
         ConnectionEntry {
@@ -136,6 +137,8 @@ impl Reader<'_, '_> {
             credentials,
             config: config.unwrap_or_else(Json::null),
             oauth,
+            allow,
+            ca_file,
             limit,
             mode: mode.unwrap_or_default(),
         }

@@ -8,6 +8,7 @@ use postroom_core::definition::{Defaults, Mode};
 use postroom_core::retry::Backoff;
 use postroom_core::yaml::{At, Fields, Node, Source, Value};
 use postroom_core::{Json, Problem, problem};
+use postroom_engine::outbound::Allow;
 
 use super::oauth::OAuthEntry;
 use super::{Environment, Spot};
@@ -93,6 +94,10 @@ pub(crate) struct ConnectionEntry {
     pub config: Json,
     /// What of OAuth2 is otherwise than the adapter says.
     pub oauth: Option<OAuthEntry>,
+    /// Where it may go beside public addresses.
+    pub allow: Vec<Allow>,
+    /// The file of the authority it believes, and where that stands.
+    pub ca_file: Option<(String, Spot)>,
     /// Requests and the window in milliseconds.
     pub limit: Option<(u32, u64)>,
     /// Whether what would change something there is sent.

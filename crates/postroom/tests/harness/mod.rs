@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "no single test program needs all of the harness")]
 #![allow(unused_imports, reason = "no single test program needs all of the harness")]
 
+pub mod certificate;
 pub mod chance;
 pub mod client;
 pub mod contract;
@@ -19,6 +20,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use certificate::Certificate;
 pub use chance::Chance;
 pub use client::{Answer, Client};
 pub use contract::Contract;
