@@ -38,6 +38,8 @@ pub struct Adapter {
     pub oauth: Option<OAuth>,
     /// The credentials that a connection to it holds.
     pub credentials: Vec<Credential>,
+    /// The settings of a connection that are no secrets.
+    pub settings: Vec<Setting>,
     /// How many requests it takes, per connection. All of them hold at once.
     pub limits: Vec<RateLimit>,
     /// In which headers it tells how many more it takes.
@@ -63,10 +65,29 @@ pub struct Credential {
     pub summary: String,
 }
 
+/// A setting of a connection that is no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its name, as in `connection.name`.
+    pub name: String,
+    /// Whether a connection must have it.
+    pub required: bool,
+    /// What it is and where to find it.
+    pub summary: String,
+    /// A value of the kind.
+    pub example: serde_json::Value,
+}
+
+/// The name of the header of a credential that travels in the path.
+pub(crate) const PATH: &str = ":path";
+
+/// What stands in the path for a credential until the request is sent.
+pub(crate) const VEILED: &str = "***";
+
 /// A header whose value holds a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretHeader {
-    /// The header's name.
+    /// The header's name; `:path` where the value comes between base URL and path instead.
     pub header: String,
     /// The value, with `{}` where the credential stands.
     pub template: String,
@@ -261,6 +282,10 @@ pub(crate) struct Provider {
     pub key_header: Option<String>,
     pub wording: Wording,
     pub rules: Vec<Rule>,
+    /// The templates of `auth` that read settings of the connection.
+    pub auth_templates: Vec<(usize, Template)>,
+    /// The settings with which examples are played.
+    pub example_config: Json,
 }
 
 /// How the words of a failure are read out of an answer.

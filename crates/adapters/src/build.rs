@@ -6,7 +6,7 @@
 use postroom_core::{Failure, Json};
 use postroom_expr::{JsonView, Kind, Mapping, Scope, Template, Value};
 
-use crate::adapter::{Action, Call, Idempotency};
+use crate::adapter::{Action, Call, Idempotency, PATH, SecretHeader, VEILED};
 use crate::exchange::{Context, HttpRequest, Planned, READS};
 use crate::form::{self, Lists};
 use crate::headers::{Headers, header_value, is_header_name};
@@ -211,9 +211,19 @@ impl Action {
             url,
             headers: headers.0,
             body: body.map(|(_, bytes)| bytes).unwrap_or_default(),
-            secrets: self.provider.auth.clone(),
+            secrets: self.secrets(scope)?,
             idempotency_key: key.map(str::to_owned),
         })
+    }
+
+    /// The headers that the sender fills in with credentials.
+    fn secrets(&self, scope: &Scope<'_>) -> Result<Vec<SecretHeader>, Failure> {
+        let mut auth = self.provider.auth.clone();
+        for (index, template) in &self.provider.auth_templates {
+            auth[*index].template =
+                self.text(template, scope, &format!("auth[{index}].template"))?;
+        }
+        Ok(auth)
     }
 
     /// What happens when this call is repeated, given its input.
@@ -328,7 +338,9 @@ impl Action {
             let message = format!("{self}, {place}: `{}` climbs out of its place", shown(&path));
             return Err(Failure::new("adapter/bad-url", message));
         }
-        Ok(format!("{}{path}", self.base_url(context)?))
+        let veiled = self.provider.auth.iter().filter(|slot| slot.header == PATH);
+        let veiled: String = veiled.map(|_| format!("/{VEILED}")).collect();
+        Ok(format!("{}{veiled}{path}", self.base_url(context)?))
     }
 
     fn whole_url(

@@ -1,9 +1,9 @@
 //! What passes between the interpreter and whoever talks to the network: requests to send, answers
 //! that came back, answers that did not.
 
-use postroom_core::Json;
+use postroom_core::{Failure, Json};
 
-use crate::adapter::SecretHeader;
+use crate::adapter::{PATH, SecretHeader, VEILED};
 
 /// What a call is made from.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,23 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
+    /// Puts a credential where it belongs, just before sending.
+    ///
+    /// # Errors
+    /// When the credential cannot stand there. The message does not show it.
+    pub fn fill(&mut self, slot: &SecretHeader, secret: &str) -> Result<(), Failure> {
+        let value = slot.fill(secret)?;
+        if slot.header == PATH {
+            let mut path = String::new();
+            crate::url::push_segment(&mut path, &value);
+            // A colon may stand in a segment, and some providers know no other way to write it.
+            self.url = self.url.replacen(VEILED, &path.replace("%3A", ":"), 1);
+        } else {
+            self.headers.push((slot.header.clone(), value));
+        }
+        Ok(())
+    }
+
     /// Whether it asks and changes nothing, by its method.
     #[must_use]
     pub fn reads(&self) -> bool {

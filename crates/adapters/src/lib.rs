@@ -44,12 +44,13 @@ mod retry_after;
 mod sandbox;
 mod schema;
 mod scope;
+mod settings;
 mod url;
 mod webhook;
 
 pub use adapter::{
     Action, Adapter, Call, Credential, Example, Expected, Idempotency, RateLimit, RecordedFailure,
-    SecretHeader,
+    SecretHeader, Setting,
 };
 pub use becomes::{Back, Becomes, Upgraded};
 pub use catalog::{Catalog, MANIFESTS};

@@ -4,6 +4,7 @@
 //! Owns the top of the file; its parts are read by the modules below.
 
 mod action;
+mod auth;
 mod becomes;
 mod mail;
 mod names;
@@ -12,6 +13,7 @@ mod reading;
 mod record;
 mod request;
 mod rules;
+mod settings;
 mod webhook;
 
 use std::sync::Arc;
@@ -21,9 +23,8 @@ use postroom_core::yaml::{Fields, Node, Source};
 use postroom_expr::nearest;
 
 use self::names::Names;
-use crate::adapter::{Adapter, Credential, Provider, RateLimit, SecretHeader};
-use crate::headers::{header_value, is_header_name};
-use crate::oauth::ACCESS_TOKEN;
+use crate::adapter::{Adapter, Credential, Provider, RateLimit};
+use crate::headers::is_header_name;
 use crate::scope::REQUEST_ROOTS;
 
 /// Reads a manifest. It is usable only where no problem is reported.
@@ -48,10 +49,13 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
     let base_url = fields.take("base_url").and_then(|node| base_url(source, node));
     let credentials =
         fields.take("credentials").map(|node| credentials(source, node)).unwrap_or_default();
+    let settings = fields.take("settings").map(|node| settings::read(source, node));
+    let settings = settings.unwrap_or_default();
     let tokens = fields.take("oauth");
     let oauth = tokens.and_then(|node| oauth::read(source, node, &credentials));
-    let auth = fields.take("auth").map(|node| auth(source, node, &credentials, tokens.is_some()));
-    let auth = auth.unwrap_or_default();
+    let auth = fields.take("auth");
+    let auth = auth.map(|node| auth::read(source, node, &credentials, tokens.is_some()));
+    let (auth, auth_templates) = auth.unwrap_or_default();
     if let Some(node) = tokens {
         oauth::check_use(source, node, &auth);
     }
@@ -76,6 +80,8 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         key_header,
         wording: wording.unwrap_or_default(),
         rules: rules.unwrap_or_default(),
+        auth_templates,
+        example_config: settings::example(&settings),
     };
     let actions = fields.need(source, "actions");
     fields.finish(source);
@@ -88,6 +94,7 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         auth,
         oauth,
         credentials,
+        settings,
         limits,
         limit_headers: limit_headers.unwrap_or_default(),
         webhook,
@@ -197,49 +204,6 @@ fn credential<'c>(
         bad(source, node, format!("there is no credential `{name}`"), Some(hint));
     }
     found
-}
-
-fn auth(
-    source: &mut Source<'_>,
-    node: &Node,
-    credentials: &[Credential],
-    tokens: bool,
-) -> Vec<SecretHeader> {
-    let Some(items) = source.list(node, "auth") else { return Vec::new() };
-    let mut headers = Vec::new();
-    for (index, node) in items.iter().enumerate() {
-        let path = format!("auth[{index}]");
-        let Some(mut fields) = source.map(node, &path) else { continue };
-        let header = fields
-            .need(source, "header")
-            .and_then(|node| header_name(source, node, &format!("{path}.header")));
-        let basic = fields.take("basic").map(|node| source.bool(node, &format!("{path}.basic")));
-        let template = fields.take("template").map(|node| {
-            let path = format!("{path}.template");
-            let text = source.text(node, &path)?;
-            if text.matches("{}").count() == 1 && header_value(text).is_ok() {
-                return Some(text.to_owned());
-            }
-            let detail = format!("`{path}` needs one `{{}}` where the credential goes");
-            bad(source, node, detail, Some("for example `Bearer {}`".to_owned()));
-            None
-        });
-        let name = fields.need(source, "credential").and_then(|node| {
-            let path = format!("{path}.credential");
-            if tokens && source.text(node, &path) == Some(ACCESS_TOKEN) {
-                return Some(ACCESS_TOKEN.to_owned());
-            }
-            credential(source, node, &path, credentials).map(|found| found.name.clone())
-        });
-        fields.finish(source);
-        let template = template.unwrap_or_else(|| Some("{}".to_owned()));
-        if let (Some(header), Some(basic), Some(template), Some(credential)) =
-            (header, basic.unwrap_or(Some(false)), template, name)
-        {
-            headers.push(SecretHeader { header, template, credential, basic });
-        }
-    }
-    headers
 }
 
 fn limits(source: &mut Source<'_>, node: &Node) -> Vec<RateLimit> {

@@ -29,7 +29,7 @@ impl Action {
             };
         }
         let mut told = Vec::new();
-        let config = Json::null();
+        let config = self.example_config();
         let mut results: Vec<(String, Json)> = Vec::new();
         if let Err(failure) = self.check_input(&example.input) {
             told.push(format!("{self}, example.input: {}", failure.message));
@@ -51,6 +51,12 @@ impl Action {
             Ok(output) => told.extend(self.misfits(&output, example)),
         }
         told
+    }
+
+    /// The settings with which the examples are played.
+    #[must_use]
+    pub fn example_config(&self) -> Json {
+        self.provider.example_config.clone()
     }
 
     /// What an output has that the example or the contract has not.
@@ -75,7 +81,7 @@ impl Action {
         let recorded = action.example.clone();
         let recorded = recorded.ok_or_else(|| format!("{action} has no example"))?;
         let asked = Example { input, ..recorded };
-        let config = Json::null();
+        let config = self.example_config();
         let mut results: Vec<(String, Json)> = Vec::new();
         for (index, call) in action.calls.iter().enumerate() {
             let done = action.rehearse_call(index, &asked, &context(&asked, &results, &config))?;

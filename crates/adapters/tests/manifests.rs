@@ -49,7 +49,7 @@ fn each_manifest_plays_in_the_sandbox() {
         for action in &adapter.actions {
             let example = action.example.as_ref().unwrap();
             let play = |key: &str| {
-                let config = Json::null();
+                let config = action.example_config();
                 let mut results: Vec<(String, Json)> = Vec::new();
                 for (index, call) in action.calls.iter().enumerate() {
                     let context = Context {
@@ -143,7 +143,8 @@ fn the_provider_of_the_documentation_is_one_short_file_that_works() {
     catalog.add("docs/adapters.md", text).unwrap_or_else(|problems| panic!("{problems:?}"));
     let (adapter, action) = catalog.action(&uses("ntfy", "publish", None)).unwrap();
     assert_eq!(action.rehearse(), [""; 0]);
-    let webhook = page.split("```yaml\n").nth(2).unwrap().split("```").next().unwrap();
+    let mut blocks = page.split("```yaml\n").skip(1).map(|it| it.split("```").next().unwrap());
+    let webhook = blocks.find(|block| block.starts_with("webhook:")).unwrap();
     let credentials = "  webhook_secret: { env: NTFY_SECRET, summary: Secret. }\nauth:";
     let text = text.replace("auth:", credentials) + webhook;
     catalog.add("docs/adapters.md", &text).unwrap_or_else(|problems| panic!("{problems:?}"));

@@ -412,6 +412,53 @@ fn secrets_are_filled_in_without_being_shown() {
 }
 
 #[test]
+fn credentials_stand_in_paths_and_beside_settings_only_when_sent() {
+    let mut catalog = Catalog::default();
+    let text = r#"
+adapter: bot
+title: Bot
+docs: https://example.com
+base_url: https://api.example.com/v1
+credentials:
+  token: { env: BOT_TOKEN, summary: Token. }
+auth:
+  - { path: "bot{}", credential: token }
+  - { header: Authorization, basic: true, template: "${{ connection.account }}:{}", credential: token }
+actions:
+  - action: ask
+    version: 1
+    summary: Asks.
+    input: { type: object }
+    output: {}
+    request: { method: GET, path: /ask }
+"#;
+    catalog.add("bot.yaml", text).unwrap();
+    let uses = ActionRef { adapter: "bot".into(), action: "ask".into(), version: None };
+    let (_, action) = catalog.action(&uses).unwrap();
+    let (input, config) = (json("{}"), json(r#"{"account":"AC1"}"#));
+    let context =
+        Context { input: &input, results: &[], config: &config, base_url: None, key: "k" };
+    let Planned::Send(mut request) = action.request(0, &context).unwrap() else { panic!() };
+    assert_eq!(request.url, "https://api.example.com/v1/***/ask");
+    for slot in std::mem::take(&mut request.secrets) {
+        request.fill(&slot, "12:a/b").unwrap();
+    }
+    assert_eq!(request.url, "https://api.example.com/v1/bot12:a%2Fb/ask");
+    let (_, basic) = request.headers.iter().find(|(name, _)| name == "Authorization").unwrap();
+    assert_eq!(basic, "Basic QUMxOjEyOmEvYg==");
+    for (from, to, told) in [
+        ("bot{}", "bot", "needs one `{}`"),
+        ("bot{}", "a/{}", "one segment"),
+        ("connection.account", "input.account", "`input` is not known here"),
+        ("path: \"bot{}\", ", "", "needs `header` with `template`, or `path` alone"),
+    ] {
+        let problems = Catalog::default().add("bot.yaml", &text.replace(from, to)).unwrap_err();
+        let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(shown.iter().any(|it| it.contains(told)), "{told}: {shown:?}");
+    }
+}
+
+#[test]
 fn the_sandbox_makes_one_object_for_one_key() {
     let action = action("stripe", "create_customer");
     let (input, config) = (json(r#"{"email":"a@b.c"}"#), Json::null());
@@ -514,4 +561,22 @@ fn a_message_has_the_fields_it_has_and_is_read_after_it_is_composed() {
         assert!(found.contains(told) || found.contains("subjct"), "{found}");
         assert_eq!(problems.len(), 1, "{found}");
     }
+}
+
+#[test]
+fn settings_of_a_connection_are_those_of_the_manifest() {
+    let catalog = Catalog::builtin();
+    let twilio = catalog.adapter("twilio").unwrap();
+    assert_eq!(twilio.check_settings("sms", &json(r#"{"accountSid":"AC1"}"#)), Ok(()));
+    for (config, told, hint) in [
+        ("null", "connection `sms` needs `config.accountSid`", "config: { accountSid: "),
+        (r#"{"accountSid":null}"#, "needs `config.accountSid`", "under `connections`"),
+        (r#"{"accountSID":"AC1"}"#, "no setting `config.accountSID`", "did you mean `accountSid`?"),
+    ] {
+        let problem = twilio.check_settings("sms", &json(config)).unwrap_err();
+        assert!(problem.detail.contains(told), "{problem}");
+        assert!(problem.hint.unwrap().contains(hint), "{config}");
+    }
+    let stripe = catalog.adapter("stripe").unwrap();
+    assert_eq!(stripe.check_settings("pay", &json(r#"{"any":1}"#)), Ok(()));
 }

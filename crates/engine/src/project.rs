@@ -91,6 +91,12 @@ impl Project {
                 let Some(act) = step.act() else { continue };
                 match catalog.action(&act.uses) {
                     Ok((adapter, _)) => {
+                        let configured = connections.values().any(|c| c.adapter == adapter.name);
+                        if !configured
+                            && let Err(found) = adapter.check_settings(&adapter.name, &Json::null())
+                        {
+                            problems.push(found.at(place(workflow)));
+                        }
                         let default = || Arc::new(Connection::default_of(&adapter));
                         connections.entry(adapter.name.clone()).or_insert_with(default);
                     }

@@ -386,8 +386,7 @@ impl Attempt {
             let Some(secret) = secret else {
                 return Err(self.no_credential(call, &slot.credential));
             };
-            let value = slot.fill(secret.expose()).map_err(refused)?;
-            request.headers.push((slot.header.clone(), value));
+            request.fill(slot, secret.expose()).map_err(refused)?;
         }
         request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
         let step = self.step();

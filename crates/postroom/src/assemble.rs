@@ -362,6 +362,9 @@ fn connection(
     connection.name.clone_from(&entry.name);
     connection.base_url.clone_from(&entry.base_url);
     connection.config = entry.config.clone();
+    if let Err(found) = adapter.check_settings(&entry.name, &entry.config) {
+        problems.push(entry.spot.mark(found));
+    }
     connection.mode = entry.mode;
     connection.allow.clone_from(&entry.allow);
     match entry.authority(folder) {
