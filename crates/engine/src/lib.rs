@@ -12,6 +12,7 @@ mod ingest;
 mod janitor;
 mod limit;
 mod lineage;
+pub mod oauth;
 mod orders;
 pub mod outbound;
 mod owner;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub secrets: Arc<dyn Secrets>,
     /// How requests leave.
     pub transport: Arc<dyn Transport>,
+    /// Where tokens of connections are kept, if anywhere.
+    pub tokens: Option<oauth::Folder>,
     /// Bounds and modes.
     pub settings: Settings,
 }
@@ -90,6 +93,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     secrets: Arc<dyn Secrets>,
     redaction: Redaction,
+    accounts: oauth::Accounts,
     transport: Arc<dyn Transport>,
     settings: Settings,
     project: RwLock<Arc<Project>>,
@@ -135,6 +139,7 @@ impl Engine {
         adopt::keep(&*parts.store, &project, parts.clock.now_ms()).await?;
         let waits = wake::Waits::load(&*parts.store).await?;
         let settings = parts.settings;
+        let (accounts, secrets) = oauth::Accounts::with(parts.tokens, parts.secrets);
         let project = Arc::new(project);
         let signals = Signals::new();
         let wake = Arc::new(postroom_core::Workflow::wake());
@@ -157,8 +162,9 @@ impl Engine {
             store: parts.store,
             bell: parts.bell,
             clock: parts.clock,
-            redaction: Redaction::new(Arc::clone(&parts.secrets)),
-            secrets: parts.secrets,
+            redaction: Redaction::new(Arc::clone(&secrets)),
+            secrets,
+            accounts,
             transport: parts.transport,
             settings,
         };

@@ -95,6 +95,18 @@ pub trait Transport: Send + Sync + 'static {
     /// answer for at most `timeout_ms`.
     fn send<'a>(&'a self, request: HttpRequest, timeout_ms: u64, purpose: Purpose<'a>) -> Sent<'a>;
 
+    /// Sends a request for an access token of a connection, as [`Transport::send`] does.
+    fn ask<'a>(
+        &'a self,
+        request: HttpRequest,
+        timeout_ms: u64,
+        connection: &'a Connection,
+    ) -> Sent<'a> {
+        let _ = (request, timeout_ms, connection);
+        let nobody = NoAnswer::new(Lost::NotSent, "nobody is asked for tokens here");
+        Box::pin(std::future::ready(Err(nobody)))
+    }
+
     /// What a step comes to once its calls are done, in place of what they came to; only a
     /// rehearsal says so.
     fn output(&self, _workflow: &str, _step: &str) -> Option<Json> {
@@ -187,12 +199,38 @@ fn over(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
 
 impl Transport for Http {
     fn send<'a>(&'a self, request: HttpRequest, timeout_ms: u64, purpose: Purpose<'a>) -> Sent<'a> {
+        let Purpose { connection, written, action, .. } = purpose;
+        self.exchange(request, timeout_ms, Way { connection, written, what: action })
+    }
+
+    fn ask<'a>(
+        &'a self,
+        request: HttpRequest,
+        timeout_ms: u64,
+        connection: &'a Connection,
+    ) -> Sent<'a> {
+        // The address stands in the configuration or the manifest.
+        self.exchange(request, timeout_ms, Way { connection, written: true, what: &"a token" })
+    }
+}
+
+/// Where a request goes, and for what.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    connection: &'a Connection,
+    /// Whether a person wrote the host and port down.
+    written: bool,
+    what: &'a (dyn std::fmt::Display + Sync),
+}
+
+impl Http {
+    fn exchange<'a>(&'a self, request: HttpRequest, timeout_ms: u64, way: Way<'a>) -> Sent<'a> {
         Box::pin(async move {
             let not_sent = |detail: String| NoAnswer::new(Lost::NotSent, detail);
             let url = reqwest::Url::parse(&request.url)
                 .map_err(|error| not_sent(format!("`{}`: {error}", request.url)))?;
-            let passes = bounds(&url, &purpose)?;
-            let client = self.client(passes, purpose.connection.authority.as_ref())?;
+            let passes = bounds(&url, &way)?;
+            let client = self.client(passes, way.connection.authority.as_ref())?;
             let method = reqwest::Method::from_bytes(request.method.as_bytes())
                 .map_err(|_| not_sent(format!("`{}` is not a method", request.method)))?;
             let mut builder = client
@@ -202,7 +240,7 @@ impl Transport for Http {
             for (name, value) in &request.headers {
                 builder = builder.header(name, value);
             }
-            let response = builder.send().await.map_err(|error| no_answer(&error, &purpose))?;
+            let response = builder.send().await.map_err(|error| no_answer(&error, &way))?;
             let status = response.status().as_u16();
             let headers = response
                 .headers()
@@ -214,7 +252,7 @@ impl Transport for Http {
                     )
                 })
                 .collect();
-            let body = read(response, &purpose).await?;
+            let body = read(response, &way).await?;
             Ok(Answered::Response(HttpResponse { status, headers, body }))
         })
     }
@@ -222,22 +260,22 @@ impl Transport for Http {
 
 /// Where this request may go. An address that is written into its URL is checked at once: nobody
 /// will ask for the addresses of a name.
-fn bounds(url: &reqwest::Url, purpose: &Purpose<'_>) -> Result<Passes, NoAnswer> {
+fn bounds(url: &reqwest::Url, way: &Way<'_>) -> Result<Passes, NoAnswer> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
-    let passes = Passes::new(&purpose.connection.allow, host, port, purpose.written);
+    let passes = Passes::new(&way.connection.allow, host, port, way.written);
     match literal(host) {
         // What is left to decide is nothing, so the usual client does.
         Some(ip) => match passes.check(host, ip) {
             Ok(()) => Ok(Passes::default()),
-            Err(found) => Err(NoAnswer::refused(blocked(&found, purpose))),
+            Err(found) => Err(NoAnswer::refused(blocked(&found, way))),
         },
         None => Ok(passes),
     }
 }
 
-fn blocked(found: &Blocked, purpose: &Purpose<'_>) -> Failure {
-    let connection = &purpose.connection.name;
+fn blocked(found: &Blocked, way: &Way<'_>) -> Failure {
+    let connection = &way.connection.name;
     let message = format!("{found}: connection `{connection}` may not go there");
     let hint = format!(
         "if it is meant, write `allow: [\"{}\"]` for connection `{connection}` in the \
@@ -247,16 +285,14 @@ fn blocked(found: &Blocked, purpose: &Purpose<'_>) -> Failure {
     Failure::new(problem::BLOCKED_ADDRESS.code, message).with_hint(hint)
 }
 
-async fn read(response: reqwest::Response, purpose: &Purpose<'_>) -> Result<Vec<u8>, NoAnswer> {
+async fn read(response: reqwest::Response, way: &Way<'_>) -> Result<Vec<u8>, NoAnswer> {
     let mut body = Vec::new();
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| no_answer(&error, purpose))?;
+        let chunk = chunk.map_err(|error| no_answer(&error, way))?;
         if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            let message = format!(
-                "the answer to {} is larger than {MAX_RESPONSE_BYTES} bytes",
-                purpose.action
-            );
+            let message =
+                format!("the answer to {} is larger than {MAX_RESPONSE_BYTES} bytes", way.what);
             let failure = Failure::new(problem::ANSWER_TOO_LARGE.code, message);
             return Err(NoAnswer {
                 for_good: Some(failure.with_hint("ask for less: for fewer items, or for a page")),
@@ -269,7 +305,7 @@ async fn read(response: reqwest::Response, purpose: &Purpose<'_>) -> Result<Vec<
 }
 
 /// What a failed exchange says about whether the provider may have acted.
-fn no_answer(error: &reqwest::Error, purpose: &Purpose<'_>) -> NoAnswer {
+fn no_answer(error: &reqwest::Error, way: &Way<'_>) -> NoAnswer {
     let lost = if error.is_connect() || error.is_builder() {
         Lost::NotSent
     } else if error.is_timeout() {
@@ -281,7 +317,7 @@ fn no_answer(error: &reqwest::Error, purpose: &Purpose<'_>) -> NoAnswer {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref::<Blocked>() {
-            return NoAnswer::refused(blocked(found, purpose));
+            return NoAnswer::refused(blocked(found, way));
         }
         let text = error.to_string();
         if !detail.ends_with(&text) {

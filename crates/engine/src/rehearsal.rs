@@ -172,6 +172,7 @@ async fn play(
         clock,
         secrets: Arc::new(Names),
         transport: Arc::clone(&recorder) as _,
+        tokens: None,
         settings: Settings { concurrency: 1, seed: Some(0), ..Settings::default() },
     };
     let engine = Engine::new(parts, project).await?;

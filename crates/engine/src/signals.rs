@@ -13,7 +13,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -64,6 +64,13 @@ pub struct DeadLabels {
     pub reason: &'static str,
 }
 
+/// Labels of connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConnectionLabels {
+    /// The connection.
+    pub connection: String,
+}
+
 /// Labels of steps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StepLabels {
@@ -95,6 +102,8 @@ pub struct Signals {
     pub planned: Family<StepLabels, Counter>,
     /// Runs that died.
     pub dead_letters: Family<DeadLabels, Counter>,
+    /// Whether a person has to do something about a connection.
+    pub connections_broken: Family<ConnectionLabels, Gauge>,
     failure_codes: Mutex<std::collections::HashSet<(String, String)>>,
     sources: RwLock<HashMap<String, Arc<SourceSignals>>>,
 }
@@ -131,6 +140,7 @@ impl Signals {
             runs_finished: Family::default(),
             planned: Family::default(),
             dead_letters: Family::default(),
+            connections_broken: Family::default(),
             failure_codes: Mutex::default(),
             sources: RwLock::default(),
             registry: Registry::default(),
@@ -158,6 +168,11 @@ impl Signals {
             signals.planned.clone(),
         );
         r.register("dead_letters", "Runs that died, by reason", signals.dead_letters.clone());
+        r.register(
+            "connection_broken",
+            "1 while a person has to do something about a connection, such as logging in again",
+            signals.connections_broken.clone(),
+        );
         r.register_collector(Box::new(StoreCollector { stats }));
         Self { registry, ..signals }
     }
@@ -184,6 +199,12 @@ impl Signals {
     pub(crate) fn planned(&self, adapter: &str, action: &str) {
         let labels = StepLabels { adapter: adapter.to_owned(), action: action.to_owned() };
         self.planned.get_or_create(&labels).inc();
+    }
+
+    /// Notes whether a person has to do something about a connection.
+    pub(crate) fn connection_broken(&self, connection: &str, broken: bool) {
+        let labels = ConnectionLabels { connection: connection.to_owned() };
+        self.connections_broken.get_or_create(&labels).set(i64::from(broken));
     }
 
     /// Counts a run that has died.

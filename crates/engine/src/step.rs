@@ -8,6 +8,7 @@ mod input;
 mod list;
 mod lookup;
 mod planned;
+mod token;
 mod told;
 mod wait;
 
@@ -15,7 +16,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use postroom_adapters::{
-    Action, Adapter, Back, Context, HttpRequest, Idempotency, Paged, Planned, Reading, Upgraded,
+    ACCESS_TOKEN, Action, Adapter, Back, Context, HttpRequest, Idempotency, Paged, Planned,
+    Reading, Upgraded,
 };
 use postroom_core::definition::{Act, Step, Task};
 use postroom_core::run::{Report, Run, Spot};
@@ -29,6 +31,7 @@ use crate::dispatch::Known;
 use crate::outbound::{Answered, NoAnswer, Purpose};
 use crate::owner::{Child, Note};
 use crate::project::Connection;
+use crate::secrets::Secret;
 use crate::{Inner, Project};
 
 pub(crate) use input::View;
@@ -335,14 +338,15 @@ impl Attempt {
             if self.plans(call, &request, &context, report) {
                 return self.plan(call, &request, &context, report).map(Some);
             }
-            self.has_credentials(call, &request)?;
+            let token = self.token(call, &request).await?;
+            self.has_credentials(call, &request, token.as_ref())?;
             self.wait_for_limit(call, &reading).await?;
             report.request = Some(line(&request));
             if matches!(call.action.idempotency(call.index, &context), Idempotency::None) {
                 let (written, done) = oneshot::channel();
                 self.tell(notes, Note::Intent { spot: self.spot, written }, done).await?;
             }
-            let outcome = match self.send(call, request, &context, report).await? {
+            let outcome = match self.send_with(token, call, request, &context, report).await? {
                 Ok(Answered::Result(output)) => Outcome::Done { output },
                 Ok(Answered::Response(response)) => {
                     match self.read(call, &response, &context, &mut reading) {
@@ -372,6 +376,7 @@ impl Attempt {
         mut request: HttpRequest,
         context: &Context<'_>,
         report: &mut Report,
+        token: Option<&Secret>,
     ) -> Result<Result<Answered, NoAnswer>, Outcome> {
         if self.inner.settings.sandbox {
             report.sandbox = true;
@@ -382,7 +387,10 @@ impl Attempt {
         let auth = std::mem::take(&mut request.secrets);
         for slot in &auth {
             let name = call.connection.credentials.get(&slot.credential);
-            let secret = name.and_then(|name| self.inner.secrets.get(name));
+            let secret = match token.filter(|_| slot.credential == ACCESS_TOKEN) {
+                Some(token) => Some(token.clone()),
+                None => name.and_then(|name| self.inner.secrets.get(name)),
+            };
             let Some(secret) = secret else {
                 return Err(self.no_credential(call, &slot.credential));
             };

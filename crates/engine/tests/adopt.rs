@@ -56,6 +56,7 @@ async fn events_meet_the_new_project_and_runs_keep_their_definition() {
         clock: Arc::new(SystemClock),
         secrets: Arc::new(Fixed::default()),
         transport: Arc::new(Http::default()),
+        tokens: None,
         settings: Settings::default(),
     };
     let engine = Engine::new(parts, first).await.unwrap();

@@ -126,6 +126,7 @@ async fn engine(script: &Arc<Script>) -> (Engine, Arc<Model>) {
         clock: Arc::new(Hands::Turning),
         secrets: Arc::new(Fixed::default()),
         transport: Arc::clone(script) as _,
+        tokens: None,
         settings: Settings::default(),
     };
     (Engine::new(parts, project).await.unwrap(), store)

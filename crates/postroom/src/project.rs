@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use postroom_core::{Problem, problem};
 use postroom_engine::clock::SystemClock;
+use postroom_engine::oauth::Folder;
 use postroom_engine::outbound::Http;
 use postroom_engine::secrets::Fixed;
 use postroom_engine::{Bell, Clock, Engine, Parts, Project, Retention, Settings, Source};
@@ -111,6 +112,7 @@ async fn build(
         clock,
         secrets: Arc::clone(&secrets) as _,
         transport: Arc::new(Http::default()),
+        tokens: Some(Folder::below(&home.0)),
         settings: settings(&config, sandbox),
     };
     let engine = Engine::new(parts, project).await.map_err(refused)?;

@@ -50,6 +50,7 @@ async fn server_over(empty: EmptyStore) -> axum::Router {
         clock: Arc::new(SystemClock),
         secrets: Arc::new(Fixed::default()),
         transport: Arc::new(Http::default()),
+        tokens: None,
         settings: Settings::default(),
     };
     let project = Project::new(Vec::new(), Arc::new(Catalog::default()), BTreeMap::new()).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use postroom_adapters::{HttpRequest, HttpResponse, Lost, SANDBOX_HEADER};
+use postroom_adapters::{ACCESS_TOKEN, HttpRequest, HttpResponse, Lost, SANDBOX_HEADER};
 use postroom_core::{Json, RunId};
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +141,9 @@ fn unknown(why: &str) -> HttpResponse {
 /// The request with names in place of credentials.
 fn veiled(mut request: HttpRequest, purpose: &Purpose<'_>) -> HttpRequest {
     for slot in purpose.auth {
-        let name = purpose.credentials.get(&slot.credential).map_or("", String::as_str);
+        let name = purpose.credentials.get(&slot.credential).map(String::as_str);
+        let token = || if slot.credential == ACCESS_TOKEN { "by OAuth2" } else { "" };
+        let name = name.unwrap_or_else(token);
         let shown = slot.template.replace("{}", &format!("{{{}: {name}}}", slot.credential));
         let shown = if slot.basic { format!("Basic base64({shown})") } else { shown };
         for (_, value) in request.headers.iter_mut().filter(|(name, _)| *name == slot.header) {

@@ -1,10 +1,11 @@
 //! The credentials of a call: whether they are there before anything is written down about it, and
 //! what is said where one is not.
 
-use postroom_adapters::HttpRequest;
+use postroom_adapters::{ACCESS_TOKEN, HttpRequest};
 use postroom_core::{Failure, Outcome};
 
 use super::{Attempt, Call, refused};
+use crate::secrets::Secret;
 
 /// How long a run waits for a place that keeps secrets and does not answer.
 const UNREADY_WAIT_MS: i64 = 5_000;
@@ -16,12 +17,16 @@ impl Attempt {
         &self,
         call: &Call<'_>,
         request: &HttpRequest,
+        token: Option<&Secret>,
     ) -> Result<(), Outcome> {
         if self.inner.settings.sandbox {
             return Ok(());
         }
         let names = &call.connection.credentials;
         let missing = request.secrets.iter().find(|slot| {
+            if token.is_some() && slot.credential == ACCESS_TOKEN {
+                return false;
+            }
             let name = names.get(&slot.credential);
             name.and_then(|name| self.inner.secrets.get(name)).is_none()
         });

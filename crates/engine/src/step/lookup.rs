@@ -59,16 +59,19 @@ impl Attempt {
         clock.sleep_until(clock.now_ms().saturating_add_unsigned(after_ms)).await;
         let looked = match call.action.lookup(call.index, context) {
             Err(failure) => Looked::Unclear(failure),
-            Ok(request) => match self.send(call, request, context, report).await? {
-                Ok(Answered::Response(response)) => {
+            Ok(request) => match self.look_up(call, request, context, report).await {
+                Ok(Ok(Answered::Response(response))) => {
                     call.action.looked(call.index, &response, context)
                 }
-                Ok(Answered::Result(output)) => Looked::Found(output),
-                Err(lost) => {
+                Ok(Ok(Answered::Result(output))) => Looked::Found(output),
+                Ok(Err(lost)) => {
                     let detail = lost.detail;
                     warn!(run = %self.run.id, step = self.label(), detail, "no look-up");
                     return Err(Outcome::Unknown { failure });
                 }
+                // To wait for a token would forget that something was sent.
+                Err(Outcome::Wait { .. }) => return Err(Outcome::Unknown { failure }),
+                Err(other) => return Err(other),
             },
         };
         match looked {

@@ -283,6 +283,7 @@ impl Stage {
             clock: Arc::clone(&clock) as _,
             secrets: Arc::new(Fixed::default()),
             transport: Arc::clone(&desk) as _,
+            tokens: None,
             settings,
         };
         let engine = Engine::new(parts, project(&text)).await.expect("an engine");

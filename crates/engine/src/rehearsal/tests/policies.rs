@@ -100,6 +100,7 @@ async fn engine(clock: &Arc<Jumping>, store: &Arc<Model>, text: &str) -> Engine 
         clock: Arc::clone(clock) as _,
         secrets: Arc::new(Names),
         transport: Arc::new(Recorder::new(Script::default(), Arc::clone(clock), usize::MAX)),
+        tokens: None,
         settings: Settings {
             concurrency: 1,
             seed: Some(clock.now_ms() as u64),
