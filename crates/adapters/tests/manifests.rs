@@ -50,13 +50,14 @@ fn each_manifest_plays_in_the_sandbox() {
             let example = action.example.as_ref().unwrap();
             let play = |key: &str| {
                 let config = action.example_config();
+                let base_url = Some("https://api.example.com");
                 let mut results: Vec<(String, Json)> = Vec::new();
                 for (index, call) in action.calls.iter().enumerate() {
                     let context = Context {
                         input: &example.input,
                         results: &results,
                         config: &config,
-                        base_url: None,
+                        base_url,
                         key,
                     };
                     let Planned::Send(request) = action.request(index, &context).unwrap() else {
@@ -74,7 +75,7 @@ fn each_manifest_plays_in_the_sandbox() {
                     input: &example.input,
                     results: &results,
                     config: &config,
-                    base_url: None,
+                    base_url,
                     key,
                 };
                 action.output(&context).unwrap()
