@@ -38,9 +38,17 @@ impl Catalog {
     /// # Errors
     /// Every problem found in it; the catalog is then as before.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), Vec<Problem>> {
-        let adapter = manifest::read(file, text)?;
-        self.own.insert(adapter.name.clone(), Arc::new(adapter));
-        Ok(())
+        self.insert(file, text).map(drop)
+    }
+
+    /// The same, for who goes on with the adapter.
+    ///
+    /// # Errors
+    /// Those of [`Catalog::add`].
+    pub fn insert(&mut self, file: &str, text: &str) -> Result<Arc<Adapter>, Vec<Problem>> {
+        let adapter = Arc::new(manifest::read(file, text)?);
+        self.own.insert(adapter.name.clone(), Arc::clone(&adapter));
+        Ok(adapter)
     }
 
     /// The adapter of a name.

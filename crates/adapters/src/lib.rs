@@ -28,6 +28,7 @@ mod answer;
 mod becomes;
 mod build;
 mod catalog;
+mod describe;
 mod effects;
 mod exchange;
 mod form;

@@ -1,5 +1,7 @@
 //! From files to a checked project: workflows, own adapters, connections, sources.
 
+mod against;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, Spot, read};
 use crate::contracts::Schemas;
 use crate::lints::Lints;
 use crate::{contracts, files};
+
+pub(crate) use against::{Held, against};
 
 /// Workflows that come with an `adapters` entry of a provider, with the schema of their event.
 const BUILTIN: &[(&str, &str, &str, &str)] = &[(

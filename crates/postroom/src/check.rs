@@ -91,7 +91,8 @@ fn told(
     if problems.is_empty() { Ok(()) } else { Err(Failed::Problems(Vec::new())) }
 }
 
-fn row(problem: &Problem) -> Value {
+/// A problem as a document.
+pub(crate) fn row(problem: &Problem) -> Value {
     let place = problem.place.as_ref();
     let known = place.filter(|place| place.line > 0);
     json!({

@@ -96,7 +96,11 @@ pub(crate) fn of<'a>(
     contracts
 }
 
-fn contract(uses: &ActionRef, catalog: &Catalog) -> Result<Contract, Problem> {
+/// The contract of an action.
+///
+/// # Errors
+/// There is no such action.
+pub(crate) fn contract(uses: &ActionRef, catalog: &Catalog) -> Result<Contract, Problem> {
     let (_, action) = catalog.action(uses)?;
     let (input, output) = (schema::to_type(&action.input), schema::to_type(&action.output));
     Ok(Contract { input, output, computed: action.computed().cloned() })

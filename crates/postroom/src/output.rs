@@ -338,7 +338,7 @@ fn error() -> String {
 }
 
 /// A problem with its line and hint, behind a word that says how bad it is.
-fn problem(problem: &Problem, word: &str) -> String {
+pub(crate) fn problem(problem: &Problem, word: &str) -> String {
     let place = problem.place.as_ref().map(|place| match place.line {
         0 => format!("{}: ", place.file),
         line => format!("{}:{line}:{}: ", place.file, place.column),

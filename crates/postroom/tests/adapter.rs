@@ -76,3 +76,61 @@ fn a_step_with_an_old_contract_is_performed_by_the_newest_version() {
     // What the step gives is what the old contract says.
     assert_eq!(requests[1]["url"], "https://files.example/in_1");
 }
+
+#[test]
+fn all_that_is_known_of_an_action_is_shown() {
+    let project = Project::new("").file("adapters/invoices.yaml", INVOICES);
+    let shown = project.run(&["adapter", "show", "invoices/create@1"]).good();
+    for part in [
+        "since 2026-01-01: Amounts have a currency; use invoices/create@3",
+        "performed by  invoices/create@3",
+        "call create   POST /customers/${{ input.customerId }}/invoices (key)",
+        "euros     needed  whole number, at least 1",
+        "  uses: invoices/create@1\n",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let whole = project.run(&["adapter", "show", "stripe"]).good();
+    assert!(whole.contains("Authorization: Bearer {api_key}"), "{whole}");
+    let page = project.run(&["adapter", "show", "invoices", "--markdown"]).good();
+    assert!(page.starts_with("# Invoices\n"), "{page}");
+    let document = project.run(&["adapter", "show", "invoices/create", "--json"]).json();
+    assert_eq!(document["version"], 3);
+    let missing = project.run(&["adapter", "show", "strip"]);
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.err.contains("did you mean `stripe`?"), "{}", missing.err);
+}
+
+#[test]
+fn what_breaks_is_told_with_file_and_line() {
+    let project = Project::new("").file("adapters/invoices.yaml", INVOICES).workflow("bill", OLD);
+    let same = project.run(&["adapter", "diff", "invoices/create@1", "invoices/create@1"]).good();
+    assert!(same.contains("nothing differs"), "{same}");
+    let differs = project.run(&["adapter", "diff", "invoices/create@1", "invoices/create@2"]);
+    assert_eq!(differs.code, Some(1));
+    for part in [
+        "breaks  input.euros     is not taken any more",
+        "breaks  input.cents     is new and needed: whole number",
+        "breaks  output.invoice  is gone",
+        "workflows/bill.yaml  bill/make  invoices/create@1",
+        "breaks: workflows/bill.yaml:7:28: `euros` is not taken [input/unknown]",
+        "breaks: workflows/bill.yaml:10:63: `steps.make.output` has no field `invoice`",
+    ] {
+        assert!(differs.out.contains(part), "{part}\n{}", differs.out);
+    }
+    // A manifest as it would be: an output that may be null, and an action that is gone.
+    let null = INVOICES.replace("state: { type: string } }", "state: { type: [string, 'null'] } }");
+    project.write("new.yaml", &null);
+    let differs = project.run(&["adapter", "diff", "invoices", "new.yaml", "--json"]);
+    assert_eq!(differs.code, Some(1));
+    let document: serde_json::Value = serde_json::from_str(&differs.out).expect("JSON");
+    let newest = &document["actions"][1];
+    assert_eq!(newest["new"], "invoices/create@3");
+    assert_eq!(newest["breaks"][0]["at"], "output.state");
+    assert_eq!(newest["breaks"][0]["what"], "may be null now");
+    assert_eq!(document["used"][0]["step"], "make");
+    // The step names the oldest contract, which stays as it was.
+    assert_eq!(document["breaks"], serde_json::json!([]));
+    let mixed = project.run(&["adapter", "diff", "invoices/create@1", "new.yaml"]);
+    assert_eq!(mixed.code, Some(2));
+}
