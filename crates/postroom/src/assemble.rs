@@ -159,16 +159,17 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let assembled = project.filter(|_| problems.is_empty()).map(|project| {
         let secrets = Keeper::open(loaded, names(&project, &sources));
         notes.extend(dry(&project));
-        for source in &sources {
-            // What lies in Vault is not known before it is asked.
-            let off = source.off(&secrets).filter(|_| secrets.vault_at().is_none());
-            if let Some(off) = off {
-                notes.push(format!("{}; {}", off.detail, off.hint.unwrap_or_default()));
-            }
-        }
+        notes.extend(off(&sources, &secrets));
         Assembled { project, sources, secrets, notes }
     });
     Examined { assembled, problems, untyped, lints, expressions }
+}
+
+/// What is said of sources that have no secret. What lies in Vault is not known before it is asked.
+fn off(sources: &[Arc<Intake>], secrets: &Keeper) -> Vec<String> {
+    let unknown = secrets.vault_at().is_some();
+    let off = sources.iter().filter(|_| !unknown).filter_map(|source| source.off(secrets));
+    off.map(|off| format!("{}; {}", off.detail, off.hint.unwrap_or_default())).collect()
 }
 
 /// What workflows that may be called come to, by name.

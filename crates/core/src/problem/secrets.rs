@@ -8,10 +8,10 @@ pub static NO_KEY: Kind = kind(
     "secrets/no-key",
     422,
     "a sealed file and no key that opens it",
-    "The sealed file of the project opens with the secret key of one of its recipients only. Put the \
-     key into `POSTROOM_AGE_KEY`, name its file in `POSTROOM_AGE_KEY_FILE`, or lay it beside the \
-     sealed file as `secrets.key`. A server does not start without it, because steps would fail for \
-     want of their credentials.",
+    "The sealed file of the project opens with the secret key of one of its recipients only. Put \
+     the key into `POSTROOM_AGE_KEY`, name its file in `POSTROOM_AGE_KEY_FILE`, or lay it beside \
+     the sealed file as `secrets.key`. A server does not start without it, because steps would \
+     fail for want of their credentials.",
 );
 
 /// A sealed file that cannot be used.
@@ -19,9 +19,9 @@ pub static BAD_SEALED: Kind = kind(
     "secrets/bad-sealed",
     422,
     "a sealed file that cannot be used",
-    "The file is not in the format of age, was cut off or changed, or what is inside does not read. \
-     Inside stands one secret a name, its value in quotes; `postroom secrets edit` opens it. Nothing \
-     of what is inside is shown here.",
+    "The file is not in the format of age, was cut off or changed, or what is inside does not \
+     read. Inside stands one secret a name, its value in quotes; `postroom secrets edit` opens \
+     it. Nothing of what is inside is shown here.",
 );
 
 /// A sealed file for nobody.
@@ -49,8 +49,8 @@ pub static VAULT: Kind = kind(
     503,
     "Vault does not give the secrets",
     "Vault or OpenBao cannot be reached, does not accept the token or login, or has nothing at the \
-     path. Runs whose credential may be there wait and spend no attempt; what was read before stays \
-     in use. It is asked again every few seconds.",
+     path. Runs whose credential may be there wait and spend no attempt; what was read before \
+     stays in use. It is asked again every few seconds.",
 );
 
 /// Every row of this file.

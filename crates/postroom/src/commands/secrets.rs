@@ -130,8 +130,8 @@ fn again(loaded: &Loaded, sealed: &Sealed, output: &Output) -> Result<(), Failed
         return output.print(&json!({ "recipients": count }).to_string());
     }
     output.say(&output::hint(&format!(
-        "{file} is sealed anew, for {count} recipients. Who could open it before can still read the \
-         values of before in the history of git: replace those too"
+        "{file} is sealed anew, for {count} recipients. Who could open it before can still read \
+         the values of before in the history of git: replace those too"
     )));
     Ok(())
 }

@@ -116,8 +116,8 @@ impl Reader<'_, '_> {
     }
 
     fn report_vault(&mut self, at: At) {
-        let detail = "`secrets.vault` needs `address`, `path`, and at least one of `token`, `appRole` and \
-                      `kubernetes`";
+        let detail = "`secrets.vault` needs `address`, `path`, and at least one of `token`, \
+                      `appRole` and `kubernetes`";
         let found = Problem::new(&problem::MISSING_KEY, detail);
         let hint = "write for example `{ address: https://vault:8200, path: postroom, token: \
                     VAULT_TOKEN }`";

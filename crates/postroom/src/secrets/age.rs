@@ -1,5 +1,5 @@
-//! Files in the format of [age](https://age-encryption.org/v1), for keys of the kind X25519: what is
-//! encrypted for several recipients opens with the key of any of them, also with `age` itself.
+//! Files in the format of [age](https://age-encryption.org/v1), for keys of the kind X25519: what
+//! is encrypted for several recipients opens with the key of any of them, also with `age` itself.
 //! Written as text (armored), so that git keeps it well. Knows nothing of what is inside.
 
 mod bech32;

@@ -1,4 +1,5 @@
-//! What may be said of secrets: their names, where each one is found, and since when. Never a value.
+//! What may be said of secrets: their names, where each one is found, and since when. Never a
+//! value.
 
 use postroom_engine::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};

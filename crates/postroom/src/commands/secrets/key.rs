@@ -43,8 +43,8 @@ pub(super) fn init(loaded: &Loaded, sealed: &Sealed, output: &Output) -> Result<
     }
     output.print(&public)?;
     output.say(&output::hint(&format!(
-        "keep {} safe and out of version control{}: without it nothing that is sealed can be read. A \
-         server takes it from {KEY} or {KEY_FILE} too",
+        "keep {} safe and out of version control{}: without it nothing that is sealed can be \
+         read. A server takes it from {KEY} or {KEY_FILE} too",
         key.display(),
         if ignored { " (.gitignore says so)" } else { "" },
     )));
@@ -85,8 +85,8 @@ pub(super) fn replace(loaded: &Loaded, sealed: &Sealed, output: &Output) -> Resu
     }
     output.print(&public)?;
     output.say(&output::hint(&format!(
-        "the new key is in {}; put it wherever the old one is used ({KEY}, {KEY_FILE}). Who has the \
-         old key can still read the values of before in the history of git: replace those too",
+        "the new key is in {}; put it wherever the old one is used ({KEY}, {KEY_FILE}). Who has \
+         the old key can still read the values of before in the history of git: replace those too",
         key.display()
     )));
     Ok(())
