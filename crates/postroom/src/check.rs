@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Check, options: &home::Options, output: &Output) -> Res
         notes.extend(locked.iter().map(ToString::to_string));
         problems.extend::<Vec<Problem>>(faults);
         secrets = assembled.secrets.origins();
-        notes.extend(origins::told(&secrets, assembled.secrets.vault_at()));
+        notes.extend(origins::told(&secrets, assembled.secrets.vault_at().as_deref()));
         workflows
             .extend(assembled.project.router.workflows().iter().map(|known| known.name.clone()));
         notes.extend(assembled.notes);

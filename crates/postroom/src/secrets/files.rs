@@ -79,7 +79,7 @@ fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.'))
+        .filter(|path| path.file_name().is_none_or(|name| name.as_encoded_bytes()[0] != b'.'))
         .filter(|path| path.is_file())
         .take(MAX_FILES)
         .collect();

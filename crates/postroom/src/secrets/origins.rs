@@ -55,7 +55,7 @@ impl Keeper {
 }
 
 /// Sentences about the names that a project refers to.
-pub(crate) fn told(origins: &[Origin], vault: Option<String>) -> Vec<String> {
+pub(crate) fn told(origins: &[Origin], vault: Option<&str>) -> Vec<String> {
     let mut told = Vec::new();
     let used = || origins.iter().filter(|origin| origin.asked);
     let found: Vec<String> = used()
@@ -66,7 +66,7 @@ pub(crate) fn told(origins: &[Origin], vault: Option<String>) -> Vec<String> {
     }
     let missing: Vec<&str> =
         used().filter(|it| it.places.is_empty()).map(|origin| origin.name.as_str()).collect();
-    if let (Some(vault), false) = (&vault, missing.is_empty()) {
+    if let (Some(vault), false) = (vault, missing.is_empty()) {
         told.push(format!(
             "not found here: {}; Vault at {vault} was not asked (`postroom connections list` asks)",
             missing.join(", ")
