@@ -12,7 +12,7 @@ mod files;
 mod secrets;
 mod workflows;
 
-pub(crate) use adapter::Adapter;
+pub(crate) use adapter::{Adapter, AdapterImport};
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
 pub(crate) use secrets::Secrets;
 pub(crate) use workflows::Workflows;
