@@ -419,7 +419,7 @@ fn fixed(shape: &Shape<'_>, parameter: &Parameter<'_>) -> Option<String> {
     let version = parameter.name.to_ascii_lowercase().contains("version");
     let value = one.or_else(|| shape.default.filter(|_| parameter.required || version))?;
     let text = value.as_str()?;
-    crate::build::header_value(text).ok().map(|()| text.to_owned())
+    crate::headers::header_value(text).ok().map(|()| text.to_owned())
 }
 
 fn is_form(content: &Content<'_>) -> bool {

@@ -242,7 +242,7 @@ impl<'d> Reducer<'d> {
             let Some(bound) = shape.bounds[index] else { continue };
             let whole = bound.fract() == 0.0 && bound.abs() < 9e15;
             let size = index < 4;
-            if size && (!whole || bound < 0.0 || (index % 2 == 0 && bound == 0.0)) {
+            if size && (!whole || bound < 0.0 || (index.is_multiple_of(2) && bound == 0.0)) {
                 continue;
             }
             let number = match whole {

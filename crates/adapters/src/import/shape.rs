@@ -301,7 +301,7 @@ fn both<'a>(left: Shape<'a>, right: Shape<'a>) -> Option<Shape<'a>> {
         }
     }
     let pair = |index: usize| match (left.bounds[index], right.bounds[index]) {
-        (Some(left), Some(right)) if index % 2 == 0 => Some(left.max(right)),
+        (Some(left), Some(right)) if index.is_multiple_of(2) => Some(left.max(right)),
         (Some(left), Some(right)) => Some(left.min(right)),
         (left, right) => left.or(right),
     };
@@ -390,7 +390,7 @@ fn either<'a>(left: Shape<'a>, right: Shape<'a>) -> Shape<'a> {
         let concerned = [Kinds::STRING, Kinds::ARRAY, Kinds::NUMBER][index / 2];
         let (one, other) = (left.kinds.and(concerned), right.kinds.and(concerned));
         match (left.bounds[index], right.bounds[index]) {
-            (Some(left), Some(right)) if index % 2 == 0 => Some(left.min(right)),
+            (Some(left), Some(right)) if index.is_multiple_of(2) => Some(left.min(right)),
             (Some(left), Some(right)) => Some(left.max(right)),
             (bound, _) if other.none() => bound,
             (_, bound) if one.none() => bound,

@@ -281,10 +281,11 @@ impl Dialect<'_> {
         if words.get("pattern").and_then(Value::as_str).is_some_and(|it| !self.compiles(it)) {
             words.remove("pattern");
         }
-        if self.old && words.get("nullable") == Some(&Value::Bool(true)) {
-            if let Some(kind) = words.get("type").cloned() {
-                words.insert("type".to_owned(), json!([kind, "null"]));
-            }
+        if self.old
+            && words.get("nullable") == Some(&Value::Bool(true))
+            && let Some(kind) = words.get("type").cloned()
+        {
+            words.insert("type".to_owned(), json!([kind, "null"]));
         }
         if !self.old {
             // A slip of descriptions that were 3.0 once.
