@@ -51,7 +51,7 @@ fn the_check_sees_what_does_not_fit() {
         ("amount: 1", "amount: 100", "must be < 100"),
         ("POST, path: /v1/charges,", "POST, path: /v1/charge,", "has no POST /v1/charge"),
         ("form:", "json:", "a body of application/json is not described"),
-        ("expand: \"", "expand_all: \"", "`expand_all`, which is not described"),
+        ("expand: \"", "expand_all: \"", "which is not described"),
     ] {
         let text = imported.text.replace(is, becomes);
         assert_ne!(text, imported.text, "{is}");
