@@ -33,7 +33,6 @@ mod effects;
 mod exchange;
 mod form;
 mod headers;
-pub mod import;
 mod interpret;
 mod lookup;
 mod mail;

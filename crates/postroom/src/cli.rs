@@ -9,12 +9,10 @@ use postroom_core::{EventId, RunId};
 
 mod adapter;
 mod files;
-mod secrets;
 mod workflows;
 
-pub(crate) use adapter::{Adapter, AdapterImport};
+pub(crate) use adapter::Adapter;
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
-pub(crate) use secrets::Secrets;
 pub(crate) use workflows::Workflows;
 
 /// Postroom takes events in, writes each one down, and carries them through workflows to the
@@ -114,9 +112,6 @@ pub(crate) enum Command {
     /// What is known of providers: the adapters and their actions
     #[command(subcommand)]
     Adapter(Adapter),
-    /// Secrets: where they are found, and those of the sealed file
-    #[command(subcommand)]
-    Secrets(Secrets),
     /// The admin token
     #[command(subcommand)]
     Token(Token),

@@ -5,7 +5,6 @@ mod accounts;
 mod bounds;
 mod env;
 mod oauth;
-mod secrets;
 mod sections;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +14,6 @@ use postroom_core::yaml::{At, Source};
 use postroom_core::{Problem, problem};
 
 pub(crate) use env::Environment;
-pub(crate) use secrets::{Login, SecretsEntry, VaultEntry};
 pub(crate) use sections::{Config, ConnectionEntry, LogFormat, SourceEntry};
 
 /// File names tried when none is given.

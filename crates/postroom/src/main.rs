@@ -13,12 +13,12 @@ mod fixture;
 mod home;
 mod junit;
 mod lints;
+mod live;
 mod log;
 mod output;
 mod project;
 mod reach;
 mod schemas;
-mod secrets;
 mod serve;
 mod stage;
 

@@ -16,7 +16,6 @@ mod lineage;
 mod plan;
 mod runs;
 mod schema;
-mod secrets;
 mod send;
 mod test;
 mod timeline;
@@ -43,9 +42,7 @@ use crate::{check, home, serve};
 /// the server, and orders about many runs.
 pub(crate) async fn run(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let command = Box::pin(dispatch(cli, output));
-    let own = matches!(cli.command, Command::Serve(_) | Command::Dev(_) | Command::Dlq(_));
-    // Ctrl-C in an editor is the editor's.
-    if own || matches!(cli.command, Command::Secrets(cli::Secrets::Edit)) {
+    if matches!(cli.command, Command::Serve(_) | Command::Dev(_) | Command::Dlq(_)) {
         return command.await;
     }
     tokio::select! {
@@ -77,7 +74,6 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Workflows(command) => workflows::run(command, global, output).await,
         Command::Adapter(command) => adapter::run(command, &options, output),
         Command::Test(args) => test::run(args, &options, output),
-        Command::Secrets(command) => secrets::run(command, &options, output).await,
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
         Command::Schema(args) => schema::run(args, &options, output),

@@ -11,7 +11,7 @@ use postroom_core::{Json, Problem, problem};
 use postroom_engine::outbound::Allow;
 
 use super::oauth::OAuthEntry;
-use super::{Environment, SecretsEntry, Spot};
+use super::{Environment, Spot};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,6 @@ pub(crate) struct Config {
     pub builtin: Vec<String>,
     /// Accounts at providers.
     pub connections: Vec<ConnectionEntry>,
-    /// Where secrets lie beside the environment.
-    pub secrets: SecretsEntry,
     /// How log lines look.
     pub log_format: Option<LogFormat>,
     /// The header of the correlation id.
@@ -142,7 +140,6 @@ pub(crate) fn read(
         sources: Vec::new(),
         builtin: Vec::new(),
         connections: Vec::new(),
-        secrets: SecretsEntry::default(),
         log_format: None,
         correlation_header: "x-correlation-id".to_owned(),
         metrics: Some("/metrics".to_owned()),
@@ -159,11 +156,10 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, Section<Self>); 11] = [
+        let sections: [(&str, Section<Self>); 10] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
             ("connections", Self::connections),
-            ("secrets", Self::secrets),
             ("observability", Self::observability),
             ("deadLetterQueue", Self::dead_letters),
             ("server", Self::server),
