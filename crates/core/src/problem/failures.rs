@@ -41,6 +41,7 @@ pub(super) const FAILURES: &[&Kind] = &[
     &ADAPTER_BAD_REQUEST,
     &ADAPTER_NO_CALL,
     &ADAPTER_NO_EXAMPLE,
+    &ADAPTER_NO_LOOKUP,
     &NOT_DESCRIBED,
 ];
 
@@ -365,6 +366,15 @@ pub static ADAPTER_NO_EXAMPLE: Kind = kind(
     "a call without a recorded answer",
     "The sandbox and tests answer from the manifest's `example`, and it records nothing for this \
      call. Add it there, or give an answer in the test.",
+);
+
+/// No look-up.
+pub static ADAPTER_NO_LOOKUP: Kind = kind(
+    "adapter/no-lookup",
+    422,
+    "a call that cannot be looked up",
+    "The manifest does not say how to find out whether this call took effect. Look at the \
+     provider, then resolve the run, or add a `lookup` to the call.",
 );
 
 /// A webhook that the manifest cannot describe.
