@@ -54,25 +54,26 @@ impl Attempt {
         let after_ms = call.action.lookup_after_ms(call.index);
         let after_ms = after_ms.filter(|_| !self.inner.transport.rehearses());
         let Some(after_ms) = after_ms else { return Err(Outcome::Unknown { failure }) };
+        // An input may leave nothing to ask for, such as a message without a mark.
+        let Ok(request) = call.action.lookup(call.index, context) else {
+            return Err(Outcome::Unknown { failure });
+        };
         let clock = &self.inner.clock;
         // What was sent may still be at work there.
         clock.sleep_until(clock.now_ms().saturating_add_unsigned(after_ms)).await;
-        let looked = match call.action.lookup(call.index, context) {
-            Err(failure) => Looked::Unclear(failure),
-            Ok(request) => match self.look_up(call, request, context, report).await {
-                Ok(Ok(Answered::Response(response))) => {
-                    call.action.looked(call.index, &response, context)
-                }
-                Ok(Ok(Answered::Result(output))) => Looked::Found(output),
-                Ok(Err(lost)) => {
-                    let detail = lost.detail;
-                    warn!(run = %self.run.id, step = self.label(), detail, "no look-up");
-                    return Err(Outcome::Unknown { failure });
-                }
-                // To wait for a token would forget that something was sent.
-                Err(Outcome::Wait { .. }) => return Err(Outcome::Unknown { failure }),
-                Err(other) => return Err(other),
-            },
+        let looked = match self.look_up(call, request, context, report).await {
+            Ok(Ok(Answered::Response(response))) => {
+                call.action.looked(call.index, &response, context)
+            }
+            Ok(Ok(Answered::Result(output))) => Looked::Found(output),
+            Ok(Err(lost)) => {
+                let detail = lost.detail;
+                warn!(run = %self.run.id, step = self.label(), detail, "no look-up");
+                return Err(Outcome::Unknown { failure });
+            }
+            // To wait for a token would forget that something was sent.
+            Err(Outcome::Wait { .. }) => return Err(Outcome::Unknown { failure }),
+            Err(other) => return Err(other),
         };
         match looked {
             Looked::Found(output) => {
