@@ -45,7 +45,7 @@ pub struct Adapter {
     /// In which headers it tells how many more it takes.
     pub limit_headers: Vec<LimitHeaders>,
     /// How its webhooks are verified and described, if it sends any.
-    pub webhook: Option<Webhook>,
+    pub webhook: Option<Arc<Webhook>>,
     /// What can be done with it; every version of every action.
     pub actions: Vec<Arc<Action>>,
     /// The file it was read from.

@@ -57,8 +57,11 @@ pub use becomes::{Back, Becomes, Upgraded};
 pub use catalog::{Catalog, MANIFESTS};
 pub use exchange::{Context, HttpRequest, HttpResponse, Lost, Planned};
 pub use lookup::{Looked, RecordedLookup};
+pub use manifest::own_webhook;
 pub use oauth::{ACCESS_TOKEN, Ask, Client, ClientAuth, Grant, NoTokens, OAuth, Tokens, challenge};
 pub use pages::{Paged, Reading};
 pub use quota::{LimitHeaders, ResetUnit};
 pub use sandbox::SANDBOX_HEADER;
-pub use webhook::{Described, Rejection, Webhook};
+pub use webhook::{
+    Answer, Described, Example as Recorded, Incoming, Live, Rejection, Webhook, form_json,
+};

@@ -16,6 +16,8 @@ mod rules;
 mod settings;
 mod webhook;
 
+pub use self::webhook::own_webhook;
+
 use std::sync::Arc;
 
 use postroom_core::problem::{self, Problem};
@@ -83,9 +85,15 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         auth_templates,
         example_config: settings::example(&settings),
     };
-    let actions = fields.need(source, "actions");
+    // A provider that is only listened to has no actions.
+    let actions = match webhook {
+        Some(_) => fields.take("actions"),
+        None => fields.need(source, "actions"),
+    };
+    let silent = actions.is_none() && webhook.is_some();
     fields.finish(source);
     let actions = actions.map(|node| action::list(source, node, &Arc::new(provider)));
+    let actions = actions.or(silent.then(Vec::new));
     Some(Adapter {
         name: name?,
         title: title?,
@@ -97,7 +105,7 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         settings,
         limits,
         limit_headers: limit_headers.unwrap_or_default(),
-        webhook,
+        webhook: webhook.map(Arc::new),
         actions: actions?,
         file: source.file.to_owned(),
     })

@@ -41,7 +41,7 @@ fn bounded(ms: i64) -> Option<u64> {
 }
 
 /// A date in one of the three forms of RFC 9110, section 5.6.7.
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let forms = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     let date = forms.iter().find_map(|form| DateTime::strptime(form, text).ok())?;

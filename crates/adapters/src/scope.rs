@@ -24,7 +24,13 @@ pub(crate) const RESPONSE_ROOTS: &[&str] = &["response", "input", "calls", "conn
 /// What sandboxed answers may read.
 pub(crate) const SANDBOX_ROOTS: &[&str] = &["sandbox", "input", "calls", "connection", "key"];
 /// What describes a webhook.
-pub(crate) const WEBHOOK_ROOTS: &[&str] = &["body", "headers"];
+pub(crate) const WEBHOOK_ROOTS: &[&str] = &["body", "headers", "hash"];
+/// What describes one of several events of a webhook.
+pub(crate) const ITEM_ROOTS: &[&str] = &["item", "body", "headers", "hash"];
+/// What challenges may read.
+pub(crate) const CHALLENGE_ROOTS: &[&str] = &["body", "headers", "query"];
+/// What answers to challenges may read where they prove that the secret is known.
+pub(crate) const ANSWER_ROOTS: &[&str] = &["body", "headers", "query", "hmac"];
 
 /// What one evaluation may take: enough for a request of some megabytes.
 pub(crate) const LIMITS: Limits = Limits { fuel: 1_000_000, output_bytes: 8 << 20 };

@@ -84,6 +84,29 @@ impl Engine {
         result
     }
 
+    /// Takes in the events of one request, in one write. When this returns `Ok`, all are on disk.
+    ///
+    /// # Errors
+    /// Why they are not all written. Sent again, those that were are recognised by their keys.
+    pub async fn ingest_all(&self, arriving: Vec<Arriving>) -> Result<Vec<Accepted>, Rejected> {
+        let inner = &*self.inner;
+        let Some(first) = arriving.first() else { return Ok(Vec::new()) };
+        let (counted, count) = (inner.signals.of_source(&first.source), arriving.len());
+        let result = inner.take_all(arriving).await;
+        let Ok(accepted) = &result else {
+            counted.refused.inc_by(count as u64);
+            return result;
+        };
+        for accepted in accepted {
+            match accepted {
+                Accepted { duplicate: true, .. } => counted.duplicate.inc(),
+                Accepted { runs: 0, .. } => counted.unrouted.inc(),
+                _ => counted.queued.inc(),
+            };
+        }
+        result
+    }
+
     /// Sends an old event through the workflows as they are now, as a new event that follows from
     /// it. Its idempotency key stays, so that providers recognise what was done for it before.
     ///
@@ -162,45 +185,81 @@ impl Inner {
         Arrival { event: Arc::new(event), dedupe, dedupe_until_ms, starts }
     }
 
+    async fn take_all(&self, arriving: Vec<Arriving>) -> Result<Vec<Accepted>, Rejected> {
+        if self.stopping.is_cancelled() {
+            return Err(Rejected::Stopping);
+        }
+        let named = |arriving| self.named(arriving, None).map_err(Rejected::Invalid);
+        let events: Vec<Event> = arriving.into_iter().map(named).collect::<Result<_, _>>()?;
+        let arrivals = events.into_iter().map(|event| self.routed(event)).collect();
+        self.write_all(arrivals).await
+    }
+
     pub(crate) async fn write_down(&self, arrival: Arrival) -> Result<Accepted, Rejected> {
         let (event, correlation) = (arrival.event.id, arrival.event.correlation.clone());
         let starts = arrival.starts.len();
-        let waiting = self.arriving.fetch_add(1, Ordering::Relaxed);
+        let recorded = self.bounded(std::slice::from_ref(&arrival)).await?.pop();
+        accepted(recorded, event, correlation, starts)
+    }
+
+    async fn write_all(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, Rejected> {
+        let known = |it: &Arrival| (it.event.id, it.event.correlation.clone(), it.starts.len());
+        let known: Vec<_> = arrivals.iter().map(known).collect();
+        let mut recorded = self.bounded(&arrivals).await?.into_iter();
+        let each = known.into_iter();
+        each.map(|(event, text, starts)| accepted(recorded.next(), event, text, starts)).collect()
+    }
+
+    /// Writes arrivals down, unless too many wait already.
+    async fn bounded(&self, arrivals: &[Arrival]) -> Result<Vec<Recorded>, Rejected> {
+        let count = arrivals.len();
+        let waiting = self.arriving.fetch_add(count, Ordering::Relaxed);
         let recorded = if waiting < self.settings.arriving {
-            self.record(arrival).await.map_err(|error| Rejected::from(&error))
+            self.record(arrivals).await.map_err(|error| Rejected::from(&error))
         } else {
             Err(Rejected::Overloaded)
         };
-        self.arriving.fetch_sub(1, Ordering::Relaxed);
-        match recorded?.pop() {
-            Some(Recorded::New { runs, .. }) => {
-                Ok(Accepted { event, correlation, duplicate: false, runs: runs.len() })
-            }
-            // It was written down at the first try, and the answer lost.
-            Some(Recorded::Duplicate { event: first, .. }) if first == event => {
-                Ok(Accepted { event, correlation, duplicate: false, runs: starts })
-            }
-            Some(Recorded::Duplicate { event, correlation }) => {
-                Ok(Accepted { event, correlation, duplicate: true, runs: 0 })
-            }
-            None => Err(Rejected::Unavailable("the store gave no answer".to_owned())),
-        }
+        self.arriving.fetch_sub(count, Ordering::Relaxed);
+        recorded
     }
 
-    /// Writes an arrival down. One whose answer was lost is sent again as it is: by its ids the
-    /// store knows what it has written.
-    async fn record(&self, arrival: Arrival) -> Result<Vec<Recorded>, Error> {
+    /// Writes arrivals down. Those whose answer was lost are sent again as they are: by their ids
+    /// the store knows what it has written.
+    async fn record(&self, arrivals: &[Arrival]) -> Result<Vec<Recorded>, Error> {
         let mut wait_ms = REPEAT_MS;
         for _ in 0..REPEATS {
-            let error = match self.store.record(vec![arrival.clone()]).await {
+            let error = match self.store.record(arrivals.to_vec()).await {
                 Err(error @ Error::Lost { .. }) => error,
                 answered => return answered,
             };
-            warn!(event = %arrival.event.id, %error, "the store's answer was lost; asking again");
+            let event = arrivals.first().map(|arrival| arrival.event.id.to_string());
+            warn!(event, %error, "the store's answer was lost; asking again");
             self.clock.sleep_until(self.clock.now_ms() + wait_ms).await;
             wait_ms *= 2;
         }
-        self.store.record(vec![arrival]).await
+        self.store.record(arrivals.to_vec()).await
+    }
+}
+
+/// What the store's answer about an arrival means.
+fn accepted(
+    recorded: Option<Recorded>,
+    event: EventId,
+    correlation: String,
+    starts: usize,
+) -> Result<Accepted, Rejected> {
+    match recorded {
+        Some(Recorded::New { runs, .. }) => {
+            Ok(Accepted { event, correlation, duplicate: false, runs: runs.len() })
+        }
+        // It was written down at the first try, and the answer lost.
+        Some(Recorded::Duplicate { event: first, .. }) if first == event => {
+            Ok(Accepted { event, correlation, duplicate: false, runs: starts })
+        }
+        Some(Recorded::Duplicate { event, correlation }) => {
+            Ok(Accepted { event, correlation, duplicate: true, runs: 0 })
+        }
+        None => Err(Rejected::Unavailable("the store gave no answer".to_owned())),
     }
 }
 

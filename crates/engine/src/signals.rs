@@ -26,6 +26,15 @@ pub struct EventLabels {
     pub result: &'static str,
 }
 
+/// Labels of requests that a source refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// The source.
+    pub source: String,
+    /// The code of the problem, from its table.
+    pub code: &'static str,
+}
+
 /// Labels of attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
@@ -88,6 +97,8 @@ pub struct Signals {
     stats: Arc<Mutex<Stats>>,
     /// Events taken in.
     pub events: Family<EventLabels, Counter>,
+    /// Requests that sources refused before they became events.
+    pub source_refusals: Family<RefusalLabels, Counter>,
     /// Time from the last byte of a request to its durable acknowledgement.
     pub ingest_seconds: Histogram,
     /// Attempts of steps.
@@ -133,6 +144,7 @@ impl Signals {
         let signals = Self {
             stats: Arc::clone(&stats),
             events: Family::default(),
+            source_refusals: Family::default(),
             ingest_seconds: latency(),
             attempts: Family::default(),
             failures: Family::default(),
@@ -147,6 +159,11 @@ impl Signals {
         };
         let r = &mut registry;
         r.register("events", "Events taken in, by source and result", signals.events.clone());
+        r.register(
+            "source_refusals",
+            "Requests that sources refused, by code",
+            signals.source_refusals.clone(),
+        );
         r.register_with_unit(
             "ingest",
             "Time from a complete request to its durable acknowledgement",
@@ -193,6 +210,12 @@ impl Signals {
         });
         self.sources.write().insert(name.to_owned(), Arc::clone(&signals));
         signals
+    }
+
+    /// Counts a request that a source refused.
+    pub(crate) fn source_refused(&self, source: &str, code: &'static str) {
+        let labels = RefusalLabels { source: source.to_owned(), code };
+        self.source_refusals.get_or_create(&labels).inc();
     }
 
     /// Counts a call or an event that was planned.

@@ -2,16 +2,20 @@
 //! API or a provider's signed webhook; what it makes of a body is decided here, how the body came
 //! in is the server's business.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+mod cloud;
+mod webhook;
 
-use postroom_adapters::Adapter;
+use std::borrow::Cow;
+
+pub use postroom_adapters::Answer;
 use postroom_core::json::{MAX_DEPTH, too_deep};
 use postroom_core::{Json, Problem, problem};
 use postroom_expr::JsonView;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use self::cloud::is_cloud_event;
+pub use self::webhook::{Keep, Mounted};
 use crate::secrets::Secrets;
 use crate::{Arriving, Engine};
 
@@ -29,18 +33,37 @@ pub struct Source {
 /// What a source takes.
 #[derive(Debug)]
 pub enum Takes {
-    /// `{"event": .., "payload": ..}`.
+    /// `{"event": .., "payload": ..}`, or CloudEvents.
     Envelope {
         /// The name of the secret a sender must show as bearer token, if it must.
         token: Option<String>,
     },
     /// A provider's webhook.
-    Webhook {
-        /// The adapter that says how it is signed.
-        adapter: Arc<Adapter>,
-        /// The names of the live signing secrets; any of them may have signed.
-        secrets: Vec<String>,
-    },
+    Webhook(Mounted),
+}
+
+/// A request as the server took it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// With names in lower case.
+    pub headers: &'a [(String, String)],
+    /// Exactly the bytes that arrived.
+    pub body: &'a [u8],
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum Reading {
+    /// One event.
+    Event(Arriving),
+    /// Any number of events, which are acknowledged together.
+    Events(Vec<Arriving>),
+    /// No event: a provider asked whether this is the right place.
+    Answer(Answer),
 }
 
 /// The exact words of the answer to an envelope without event or payload.
@@ -70,41 +93,30 @@ struct Envelope<'a> {
 }
 
 impl Source {
-    /// Why the source takes nothing, if it does not: a provider's source without a secret.
-    #[must_use]
-    pub fn off(&self, secrets: &dyn Secrets) -> Option<Problem> {
-        let Takes::Webhook { secrets: names, .. } = &self.takes else { return None };
-        if names.iter().any(|name| secrets.get(name).is_some()) {
-            return None;
-        }
-        let detail = format!("source `{}` at {} has no signing secret", self.name, self.path);
-        let hint =
-            format!("set {} in the environment or in .env, then restart", names.join(" or "));
-        Some(Problem::new(&problem::SOURCE_OFF, detail).hint(hint))
-    }
-
-    /// Makes an event of a request: verifies it, checks it, names it. `headers` have lower-case
-    /// names.
+    /// Makes events of a request, or an answer: verifies it, checks it, names it.
     ///
     /// # Errors
     /// What is wrong with the request; nothing is kept of it.
-    pub fn read(
-        &self,
-        engine: &Engine,
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> Result<Arriving, Unfit> {
-        match &self.takes {
+    pub fn read(&self, engine: &Engine, request: &Request<'_>) -> Result<Reading, Unfit> {
+        let read = match &self.takes {
             Takes::Envelope { token } => {
                 if let Some(name) = token {
-                    check_token(&*engine.inner.secrets, name, headers)?;
+                    check_token(&*engine.inner.secrets, name, request.headers)?;
                 }
-                self.envelope(headers, body)
+                match cloud::mode(request.headers) {
+                    None => {
+                        return self.envelope(request.headers, request.body).map(Reading::Event);
+                    }
+                    Some(mode) => self.cloud_events(mode, request),
+                }
             }
-            Takes::Webhook { adapter, secrets } => {
-                self.webhook(engine, adapter, secrets, headers, body)
+            Takes::Webhook(mounted) => self.webhook(engine, mounted, request),
+        };
+        read.inspect_err(|unfit| {
+            if let Unfit::Problem(problem) = unfit {
+                engine.inner.signals.source_refused(&self.name, problem.kind.code);
             }
-        }
+        })
     }
 
     /// Makes an event of an envelope, with nothing verified: the pure part of [`Source::read`].
@@ -148,52 +160,6 @@ impl Source {
             correlation: None,
             subject: None,
             time_ms: None,
-        })
-    }
-
-    fn webhook(
-        &self,
-        engine: &Engine,
-        adapter: &Adapter,
-        names: &[String],
-        headers: &[(String, String)],
-        body: &[u8],
-    ) -> Result<Arriving, Unfit> {
-        let secrets = &*engine.inner.secrets;
-        if let Some(off) = self.off(secrets) {
-            return Err(off.into());
-        }
-        let Some(webhook) = &adapter.webhook else {
-            let detail = format!("adapter `{}` takes no webhooks", adapter.name);
-            return Err(Problem::new(&problem::SOURCE_OFF, detail).into());
-        };
-        let live: Vec<_> = names.iter().flat_map(|name| secrets.live(name)).collect();
-        let live: Vec<&str> = live.iter().map(|secret| secret.expose()).collect();
-        webhook
-            .verify(headers, body, &live, engine.now_ms())
-            .map_err(|rejection| Problem::new(rejection.kind(), rejection.detail()))?;
-        let text = utf8(body)?;
-        let data = Json::parse(text.to_owned()).map_err(|error| bad_json(text, &error))?;
-        if let Some(offset) = too_deep(body, MAX_DEPTH) {
-            return Err(deep(text, offset).into());
-        }
-        let described = webhook
-            .describe(headers, &data)
-            .map_err(|failure| Problem::new(&problem::BAD_ENVELOPE, failure.message))?;
-        for (what, text) in [("type", Some(&described.kind)), ("id", described.id.as_ref())] {
-            // What an expression read of half a character.
-            if text.is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER)) {
-                return Err(halved(&format!("the webhook's {what}")).into());
-            }
-        }
-        Ok(Arriving {
-            source: self.name.clone(),
-            kind: described.kind,
-            data,
-            key: described.id,
-            correlation: None,
-            subject: None,
-            time_ms: described.time_ms,
         })
     }
 }

@@ -16,10 +16,10 @@ use postroom_engine::source::Takes;
 use postroom_engine::{Connection, Project, Source as Intake};
 use postroom_expr::Type;
 
-use crate::config::{Config, ConnectionEntry, Loaded, SourceEntry, Spot, read};
+use crate::config::{Config, ConnectionEntry, Loaded, Spot, read};
 use crate::contracts::Schemas;
 use crate::lints::Lints;
-use crate::{contracts, files};
+use crate::{contracts, files, intake};
 
 pub(crate) use against::{Held, against};
 
@@ -107,7 +107,7 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     let folder = loaded.folder.join(&config.adapters);
     let catalog = catalog(&folder, &loaded.folder, &mut problems);
     let connections = connections(config, &loaded.folder, &catalog, &mut problems);
-    let sources = sources(config, &catalog, &mut problems);
+    let sources = intake::sources(config, &catalog, &mut problems);
     let complete = problems.is_empty();
     let folder = loaded.folder.join(&config.workflows);
     let mut workflows = workflows(&folder, loaded, changed, &mut problems);
@@ -310,7 +310,7 @@ fn builtin(
     }
 }
 
-fn adapter<'a>(
+pub(crate) fn adapter<'a>(
     catalog: &'a Catalog,
     provider: &str,
     (what, spot): (&str, &Spot),
@@ -409,28 +409,6 @@ fn connection(
     connection
 }
 
-fn sources(config: &Config, catalog: &Catalog, problems: &mut Vec<Problem>) -> Vec<Arc<Intake>> {
-    let mut sources = vec![Arc::new(Intake {
-        name: "ingest".to_owned(),
-        path: "/api/webhooks/ingest".to_owned(),
-        takes: Takes::Envelope { token: config.ingest_token.clone() },
-    })];
-    for SourceEntry { name, provider, path, spot } in &config.sources {
-        let what = format!("source `{name}`");
-        let Some(adapter) = adapter(catalog, provider, (&what, spot), problems) else { continue };
-        let Some(webhook) = &adapter.webhook else {
-            let detail = format!("{what}: adapter `{provider}` says nothing about webhooks");
-            let hint = "leave `endpoint` out: the entry is a connection then";
-            problems.push(spot.mark(Problem::new(&problem::BAD_VALUE, detail).hint(hint)));
-            continue;
-        };
-        let secrets = vec![webhook.credential().env.clone()];
-        let takes = Takes::Webhook { adapter: Arc::clone(adapter), secrets };
-        sources.push(Arc::new(Intake { name: name.clone(), path: path.clone(), takes }));
-    }
-    sources
-}
-
 /// What is said of everything that only plans.
 fn dry(project: &Project) -> Vec<String> {
     let workflows = project.workflows.iter().filter(|(_, known)| known.mode == Mode::Dry);
@@ -455,7 +433,9 @@ fn secrets(loaded: &Loaded, project: &Project, sources: &[Arc<Intake>]) -> Fixed
     for source in sources {
         match &source.takes {
             Takes::Envelope { token } => names.extend(token.as_deref()),
-            Takes::Webhook { secrets, .. } => names.extend(secrets.iter().map(String::as_str)),
+            Takes::Webhook(mounted) => {
+                names.extend(mounted.secrets.iter().map(|(_, name)| name.as_str()));
+            }
         }
     }
     let value = |name: &str| Some((name.to_owned(), loaded.environment.get(name)?.to_owned()));

@@ -9,10 +9,12 @@ use postroom_core::{EventId, RunId};
 
 mod adapter;
 mod files;
+mod sources;
 mod workflows;
 
 pub(crate) use adapter::Adapter;
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
+pub(crate) use sources::Sources;
 pub(crate) use workflows::Workflows;
 
 /// Postroom takes events in, writes each one down, and carries them through workflows to the
@@ -112,6 +114,9 @@ pub(crate) enum Command {
     /// What is known of providers: the adapters and their actions
     #[command(subcommand)]
     Adapter(Adapter),
+    /// Where events come in
+    #[command(subcommand)]
+    Sources(Sources),
     /// The admin token
     #[command(subcommand)]
     Token(Token),

@@ -6,6 +6,7 @@ mod bounds;
 mod env;
 mod oauth;
 mod sections;
+mod sources;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,8 @@ use postroom_core::yaml::{At, Source};
 use postroom_core::{Problem, problem};
 
 pub(crate) use env::Environment;
-pub(crate) use sections::{Config, ConnectionEntry, LogFormat, SourceEntry};
+pub(crate) use sections::{Config, ConnectionEntry, LogFormat};
+pub(crate) use sources::{SourceEntry, Taken};
 
 /// File names tried when none is given.
 const NAMES: &[&str] = &["postroom.yaml", "automation.config.yaml"];

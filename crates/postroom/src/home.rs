@@ -50,6 +50,21 @@ impl Home {
         Self(options.data.clone().unwrap_or_else(configured))
     }
 
+    /// Where the token lies that a provider showed to a source.
+    pub fn shown_file(&self, source: &str) -> PathBuf {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let name: String = source.chars().map(plain).collect();
+        self.0.join(format!("handshake-{name}.token"))
+    }
+
+    /// Keeps a token that a provider showed to a source, in place of the one before.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn keep_shown(&self, source: &str, token: &str) -> std::io::Result<()> {
+        private_write(&self.shown_file(source), token).map_err(std::io::Error::other)
+    }
+
     fn token_file(&self) -> PathBuf {
         self.0.join("admin.token.sha256")
     }

@@ -11,6 +11,7 @@ mod exit;
 mod files;
 mod fixture;
 mod home;
+mod intake;
 mod junit;
 mod lints;
 mod live;

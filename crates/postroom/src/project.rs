@@ -20,7 +20,7 @@ use crate::config::{self, Config, Loaded};
 use crate::exit::Failed;
 use crate::home::{self, Home};
 use crate::live::Live;
-use crate::stage;
+use crate::{intake, stage};
 
 /// A project with its engine, not started.
 pub(crate) struct Opened {
@@ -97,8 +97,9 @@ async fn build(
     options: &home::Options,
     sandbox: bool,
 ) -> Result<Opened, Unopened> {
-    let Assembled { project, sources, secrets, mut notes } = assembled;
+    let Assembled { project, mut sources, secrets, mut notes } = assembled;
     let home = Home::of(&loaded, options);
+    intake::keep_tokens(&mut sources, &home);
     let Loaded { config, warnings, .. } = loaded;
     notes.splice(0..0, warnings);
     let bell = Arc::new(Bell::default());

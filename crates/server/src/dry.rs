@@ -70,6 +70,12 @@ fn flag(what: &str, ours: bool, value: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
+/// What a request with several events is told.
+pub(crate) fn one_event_only() -> Problem {
+    let detail = "a dry run plays one event, and the request has none or several";
+    Problem::new(&problem::DRY_UNCLEAR, detail).hint("send one of them alone")
+}
+
 fn unclear(why: String) -> Problem {
     Problem::new(&problem::DRY_UNCLEAR, why).hint(
         "write `?dry=true` or `X-Dry-Run: true` for a dry run, neither of them for a real one",

@@ -5,22 +5,43 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use postroom_core::{Problem, problem};
-use postroom_engine::Source;
-use postroom_engine::source::{MISSING, Takes, Unfit};
+use postroom_engine::source::{
+    Answer, MISSING, Reading, Request as Arrived, Takes, Unfit, is_cloud_event,
+};
+use postroom_engine::{Accepted, Arriving, Source};
 use serde::Serialize;
 use tracing::{debug, info};
 
 use crate::answer::Refusal;
-use crate::route::{Route, Token, post};
+use crate::route::{Route, Token, get, post};
 use crate::{App, Options, dry};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The route by which a provider asks whether a source is there, where it asks by `GET`.
+pub(crate) fn challenge(source: &Arc<Source>) -> Option<Route> {
+    let Takes::Webhook(mounted) = &source.takes else { return None };
+    if !mounted.webhook.answers_get() {
+        return None;
+    }
+    let asked = Arc::clone(source);
+    let handler = move |State(app): State<Arc<App>>, request: Request| async move {
+        take(&app, &asked, request).await
+    };
+    let route = get(source.path.clone(), handler)
+        .does(format!("ask_{}", source.name), format!("Answers a challenge of {}.", mounted.title))
+        .says("text/plain", "What the provider wants to hear.")
+        .refuses(&[&problem::SIGNATURE_MISSING, &problem::SIGNATURE_WRONG]);
+    Some(route)
+}
 
 /// The route of a source.
 pub(crate) fn route(source: &Arc<Source>, options: &Options) -> Route {
@@ -48,8 +69,8 @@ pub(crate) fn route(source: &Arc<Source>, options: &Options) -> Route {
                 Some(_) => route.token(Token::Source).refuses(&[&problem::SOURCE_OFF]),
             }
         }
-        Takes::Webhook { adapter, .. } => route
-            .does(format!("send_{name}"), format!("Takes a webhook of {} in.", adapter.title))
+        Takes::Webhook(mounted) => route
+            .does(format!("send_{name}"), format!("Takes a webhook of {} in.", mounted.title))
             .event("Webhook")
             .refuses(&[
                 &problem::SIGNATURE_MISSING,
@@ -72,8 +93,19 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
         Err(problem) => return refuse(source, problem),
     };
     let headers = wanted(app, source, &head.headers);
-    let mut arriving = match source.read(&app.engine, &headers, &body) {
-        Ok(arriving) => arriving,
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let arrived = Arrived { method: head.method.as_str(), target, headers: &headers, body: &body };
+    let mut arriving = match source.read(&app.engine, &arrived) {
+        Ok(Reading::Event(arriving)) => arriving,
+        Ok(Reading::Answer(answer)) => {
+            info!(source = source.name, status = answer.status, "answered a challenge");
+            return answered(&answer);
+        }
+        Ok(Reading::Events(events)) => {
+            let correlation = correlation(app, headers);
+            drop((head, body));
+            return take_all(app, source, events, correlation, dry).await;
+        }
         Err(Unfit::Missing) => {
             debug!(source = source.name, "an envelope without event or payload");
             let body = format!(r#"{{"error":"{MISSING}"}}"#);
@@ -81,9 +113,7 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
         }
         Err(Unfit::Problem(problem)) => return refuse(source, problem),
     };
-    let name = app.correlation_header.as_str();
-    arriving.correlation =
-        headers.into_iter().find(|(known, value)| known == name && !value.is_empty()).map(|h| h.1);
+    arriving.correlation = correlation(app, headers);
     if dry {
         return dry::answer(app, arriving).await;
     }
@@ -93,11 +123,77 @@ async fn take(app: &App, source: &Source, request: Request) -> Response {
     match app.engine.ingest(arriving).await {
         Ok(accepted) => {
             app.engine.signals().ingest_seconds.observe(started.elapsed().as_secs_f64());
-            let status = if accepted.duplicate { "duplicate" } else { "queued" };
-            acknowledge(app, status, &accepted.correlation)
+            acknowledge(app, source, status(&accepted), &accepted.correlation)
         }
         Err(rejected) => Refusal::from(rejected).into_response(),
     }
+}
+
+/// Takes the events of one request in together.
+async fn take_all(
+    app: &App,
+    source: &Source,
+    mut events: Vec<Arriving>,
+    correlation: Option<String>,
+    dry: bool,
+) -> Response {
+    let started = Instant::now();
+    events.iter_mut().for_each(|event| event.correlation.clone_from(&correlation));
+    if dry {
+        return match (events.pop(), events.is_empty()) {
+            (Some(event), true) => dry::answer(app, event).await,
+            _ => refuse(source, dry::one_event_only()),
+        };
+    }
+    let accepted = match app.engine.ingest_all(events).await {
+        Ok(accepted) => accepted,
+        Err(rejected) => return Refusal::from(rejected).into_response(),
+    };
+    app.engine.signals().ingest_seconds.observe(started.elapsed().as_secs_f64());
+    if let Some(answer) = own_answer(source) {
+        return answered(&answer);
+    }
+    let event = |accepted: &'_ Accepted| {
+        let (status, correlation) = (status(accepted), &accepted.correlation);
+        serde_json::json!({"status": status, "correlationId": correlation})
+    };
+    let new = accepted.is_empty() || accepted.iter().any(|accepted| !accepted.duplicate);
+    let body = serde_json::json!({
+        "status": if new { "queued" } else { "duplicate" },
+        "events": accepted.iter().map(event).collect::<Vec<_>>(),
+    });
+    (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+}
+
+fn status(accepted: &Accepted) -> &'static str {
+    if accepted.duplicate { "duplicate" } else { "queued" }
+}
+
+/// The correlation id that the sender gave.
+fn correlation(app: &App, headers: Vec<(String, String)>) -> Option<String> {
+    let name = app.correlation_header.as_str();
+    headers.into_iter().find(|(known, value)| known == name && !value.is_empty()).map(|h| h.1)
+}
+
+/// What the provider insists on as acknowledgement.
+fn own_answer(source: &Source) -> Option<Answer> {
+    match &source.takes {
+        Takes::Envelope { .. } => None,
+        Takes::Webhook(mounted) => mounted.webhook.acknowledgement(),
+    }
+}
+
+fn answered(answer: &Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body.clone()));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
+    if let Some(kind) = answer.media_type.as_deref().and_then(|it| HeaderValue::from_str(it).ok()) {
+        headers.insert(header::CONTENT_TYPE, kind);
+        // What a sender gave us to say is never a page.
+        let text = HeaderValue::from_static("nosniff");
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, text);
+    }
+    response
 }
 
 #[derive(Serialize)]
@@ -107,13 +203,19 @@ struct Acknowledgement<'a> {
     correlation: &'a str,
 }
 
-fn acknowledge(app: &App, status: &str, correlation: &str) -> Response {
-    // Two texts always serialise.
-    let body = serde_json::to_vec(&Acknowledgement { status, correlation }).unwrap_or_default();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::ACCEPTED;
+fn acknowledge(app: &App, source: &Source, status: &str, correlation: &str) -> Response {
+    let mut response = match own_answer(source) {
+        Some(answer) => answered(&answer),
+        None => {
+            // Two texts always serialise.
+            let text = serde_json::to_vec(&Acknowledgement { status, correlation });
+            let mut response = Response::new(Body::from(text.unwrap_or_default()));
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+            response
+        }
+    };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, JSON);
     if let Ok(value) = HeaderValue::from_str(correlation) {
         headers.insert(app.correlation_header.clone(), value);
     }
@@ -130,11 +232,16 @@ fn wanted(app: &App, source: &Source, headers: &HeaderMap) -> Vec<(String, Strin
     let text = |(name, value): (&str, &HeaderValue)| {
         Some((name.to_owned(), value.to_str().ok()?.to_owned()))
     };
-    match source.takes {
-        Takes::Webhook { .. } => {
-            headers.iter().filter_map(|(name, value)| text((name.as_str(), value))).collect()
-        }
+    let all = match source.takes {
+        Takes::Webhook(_) => true,
         Takes::Envelope { .. } => {
+            let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            is_cloud_event(kind, headers.contains_key(CE_SPECVERSION))
+        }
+    };
+    match all {
+        true => headers.iter().filter_map(|(name, value)| text((name.as_str(), value))).collect(),
+        false => {
             let names = [&header::AUTHORIZATION, &IDEMPOTENCY_KEY, &app.correlation_header];
             let found = |name: &HeaderName| text((name.as_str(), headers.get(name)?));
             names.into_iter().filter_map(found).collect()

@@ -121,8 +121,9 @@ pub fn router(
 
 /// Every route, that of the document about all of them included.
 fn table(sources: &[Arc<Source>], options: &Options) -> Vec<Route> {
-    let sources = sources.iter().map(|source| ingest::route(source, options));
-    let mut routes: Vec<Route> = sources.chain(health::routes(options)).collect();
+    let taking = sources.iter().map(|source| ingest::route(source, options));
+    let mut routes: Vec<Route> = taking.chain(health::routes(options)).collect();
+    routes.extend(sources.iter().filter_map(ingest::challenge));
     routes.extend(api::table());
     let document = get("/api/openapi.json", openapi::serve)
         .does("openapi", "This document.")

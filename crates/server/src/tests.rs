@@ -14,7 +14,7 @@ use postroom_engine::clock::SystemClock;
 use postroom_engine::outbound::Http;
 use postroom_engine::rehearsal::EmptyStore;
 use postroom_engine::secrets::Fixed;
-use postroom_engine::source::Takes;
+use postroom_engine::source::{Keep, Mounted, Takes};
 use postroom_engine::{Bell, Engine, Parts, Project, Settings, Source};
 use postroom_store::model::Model;
 use serde_json::Value;
@@ -179,7 +179,13 @@ fn template() -> (Vec<Arc<Source>>, Options) {
     let stripe = Source {
         name: "stripe-invoice".to_owned(),
         path: "/api/webhooks/stripe".to_owned(),
-        takes: Takes::Webhook { adapter, secrets: Vec::new() },
+        takes: Takes::Webhook(Mounted {
+            title: adapter.title.clone(),
+            webhook: Arc::clone(adapter.webhook.as_ref().unwrap()),
+            secrets: Vec::new(),
+            address: None,
+            keep: Keep::nowhere(),
+        }),
     };
     (vec![Arc::new(ingest()), Arc::new(stripe)], Options::default())
 }

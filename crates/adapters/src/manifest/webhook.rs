@@ -1,15 +1,18 @@
-//! The `webhook` of a manifest: how requests are signed, and what they report.
+//! The `webhook` of a manifest, and the same of a source in a project's configuration: how requests
+//! are signed, answered and what they report.
 
-use postroom_core::yaml::{Node, Source, Value};
+mod challenge;
+mod example;
+mod scheme;
 
+use postroom_core::yaml::{Fields, Node, Source, Value};
+
+use self::scheme::Base;
 use super::names::Names;
-use super::{bad, choice, credential, optional};
+use super::{bad, credential};
 use crate::adapter::Credential;
-use crate::headers::is_header_name;
-use crate::scope::WEBHOOK_ROOTS;
-use crate::webhook::{
-    Algorithm, Describe, Encoding, KeyForm, Scheme, Signed, TimePlace, Timestamp, Webhook,
-};
+use crate::scope::{ITEM_ROOTS, WEBHOOK_ROOTS};
+use crate::webhook::{Describe, Proof, Webhook};
 
 /// Reads how webhooks are verified and described.
 pub(super) fn read(
@@ -18,172 +21,105 @@ pub(super) fn read(
     credentials: &[Credential],
 ) -> Option<Webhook> {
     let mut fields = source.map(node, "webhook")?;
-    let credential = fields
-        .need(source, "credential")
+    let named = fields
+        .take("credential")
         .and_then(|node| credential(source, node, "webhook.credential", credentials));
-    let scheme = fields.need(source, "signature").and_then(|node| scheme(source, node));
-    let describe = fields.need(source, "event").and_then(|node| describe(source, node));
+    let webhook = parts(source, &mut fields, &Base { path: "webhook", named, credentials });
     fields.finish(source);
-    Some(Webhook { credential: credential?.clone(), scheme: scheme?, describe: describe? })
+    webhook
 }
 
-fn scheme(source: &mut Source<'_>, node: &Node) -> Option<Scheme> {
-    let base = "webhook.signature";
-    let mut fields = source.map(node, base)?;
-    let headers = fields
-        .need(source, "header")
-        .and_then(|node| header_names(source, node, "webhook.signature.header"));
-    let items = optional(source, &mut fields, "items");
-    let separator = optional(source, &mut fields, "fields");
-    let field = optional(source, &mut fields, "field");
-    if separator.is_some() != field.is_some() {
-        let detail = format!("`{base}` needs both `fields` and `field`, or neither");
-        bad(source, node, detail, None);
-    }
-    if [&items, &separator].into_iter().flatten().any(String::is_empty) {
-        bad(source, node, format!("`{base}` has an empty separator"), None);
-    }
-    let mut word =
-        |name: &'static str| Some((fields.need(source, name)?, format!("{base}.{name}")));
-    let (algorithm, encoding) = (word("algorithm"), word("encoding"));
-    let algorithm = algorithm.and_then(|(n, path)| choice(source, n, &path, Algorithm::ALL));
-    let encoding = encoding.and_then(|(n, path)| choice(source, n, &path, Encoding::ALL));
-    let key = fields.take("key").map_or(Some(KeyForm::Literal), |node| {
-        choice(source, node, "webhook.signature.key", KeyForm::ALL)
-    });
-    let key_prefix = optional(source, &mut fields, "key_prefix");
-    let id = fields
-        .take("id")
-        .map_or(Some(Vec::new()), |node| header_names(source, node, "webhook.signature.id"));
-    let timestamp = fields.take("timestamp").map(|node| timestamp(source, node, field.is_some()));
-    let signed_at = fields.need(source, "signed");
-    let signed = signed_at.and_then(|node| signed(source, node));
-    fields.finish(source);
-    let (id, signed) = (id?, signed?);
-    if let Some(node) = signed_at {
-        let missing = [
-            (Signed::Timestamp, timestamp.is_none(), "timestamp"),
-            (Signed::Id, id.is_empty(), "id"),
-        ];
-        for (_, _, name) in missing.iter().filter(|(part, gone, _)| *gone && signed.contains(part))
-        {
-            let detail =
-                format!("`{base}.signed` holds `{{{name}}}`, but `{base}.{name}` is missing");
-            bad(source, node, detail, None);
-        }
-        if !signed.contains(&Signed::Body) {
-            let detail = format!("`{base}.signed` leaves out `{{body}}`: anybody could change it");
-            bad(source, node, detail, None);
+/// Reads the same keys of a source in a project's configuration; its secret has the credential
+/// given. The caller reads what else there is and finishes the fields.
+pub fn own_webhook(
+    source: &mut Source<'_>,
+    fields: &mut Fields<'_>,
+    path: &str,
+    secret: &Credential,
+) -> Option<Webhook> {
+    let credentials = std::slice::from_ref(secret);
+    parts(source, fields, &Base { path, named: Some(secret), credentials })
+}
+
+fn parts(source: &mut Source<'_>, fields: &mut Fields<'_>, base: &Base<'_>) -> Option<Webhook> {
+    let signature = fields.need(source, "signature");
+    let schemes = signature.and_then(|node| scheme::all(source, node, base));
+    let form = fields.take("form").map(|node| form(source, node, base.path));
+    let challenges = fields.take("challenges");
+    let challenges = challenges.map(|node| challenge::all(source, node, base));
+    let described = fields.need(source, "event");
+    let described = described.and_then(|node| describe(source, node, base.path));
+    let acknowledge = fields
+        .take("acknowledge")
+        .map(|node| challenge::reply(source, node, &format!("{}.acknowledge", base.path), &[]));
+    let examples = fields.take("examples");
+    let examples =
+        examples.map(|node| example::all(source, node, &format!("{}.examples", base.path)));
+    let (schemes, challenges) = (schemes?, challenges.unwrap_or_else(|| Some(Vec::new()))?);
+    let mut names: Vec<&str> = schemes.iter().map(|scheme| scheme.credential.as_str()).collect();
+    names.extend(challenges.iter().filter_map(|challenge| match &challenge.proof {
+        Proof::Token(name, _) => Some(name.as_str()),
+        _ => None,
+    }));
+    let mut known: Vec<Credential> = Vec::new();
+    for name in names {
+        if !known.iter().any(|credential| credential.name == name) {
+            known.extend(base.credentials.iter().find(|it| it.name == name).cloned());
         }
     }
-    Some(Scheme {
-        headers: headers?,
-        items,
-        fields: separator,
-        field,
-        algorithm: algorithm?,
-        encoding: encoding?,
-        key: key?,
-        key_prefix,
-        signed,
-        timestamp: timestamp.map_or(Some(None), |found| found.map(Some))?,
-        id,
+    Some(Webhook {
+        schemes,
+        credentials: known,
+        challenges,
+        form: form.map_or(Some(None), |found| found.map(Some))?,
+        describe: described?,
+        acknowledge: acknowledge.map_or(Some(None), |found| found.map(Some))?,
+        examples: examples.unwrap_or_default(),
     })
 }
 
-/// One header name, or several of which the first present counts.
-fn header_names(source: &mut Source<'_>, node: &Node, path: &str) -> Option<Vec<String>> {
-    let nodes = match &node.value {
-        Value::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(node),
-    };
-    let mut names = Vec::new();
-    for node in nodes {
-        let name = source.text(node, path)?;
-        if !is_header_name(name) {
-            bad(source, node, format!("`{path}` is `{name}`, which is no header name"), None);
-            return None;
+/// `true`, or the field that holds JSON.
+fn form(source: &mut Source<'_>, node: &Node, base: &str) -> Option<Option<String>> {
+    let path = format!("{base}.form");
+    match &node.value {
+        Value::Bool(true) => Some(None),
+        Value::Map(_) => {
+            let mut fields = source.map(node, &path)?;
+            let json = fields.need(source, "json");
+            let json = json.and_then(|node| source.text(node, &format!("{path}.json")));
+            fields.finish(source);
+            Some(Some(json?.to_owned()))
         }
-        names.push(name.to_ascii_lowercase());
-    }
-    if names.is_empty() {
-        bad(source, node, format!("`{path}` is empty"), None);
-        return None;
-    }
-    Some(names)
-}
-
-fn timestamp(source: &mut Source<'_>, node: &Node, has_fields: bool) -> Option<Timestamp> {
-    let base = "webhook.signature.timestamp";
-    let mut fields = source.map(node, base)?;
-    let header = fields.take("header");
-    let header = header.map(|node| header_names(source, node, &format!("{base}.header")));
-    let field = optional(source, &mut fields, "field");
-    let body = optional(source, &mut fields, "body");
-    if field.is_some() && !has_fields {
-        let detail = format!("`{base}.field` needs `fields` and `field` in the signature");
-        bad(source, node, detail, None);
-    }
-    let place = match (header, field, body) {
-        (Some(names), None, None) => names.map(TimePlace::Header),
-        (None, Some(field), None) => Some(TimePlace::Field(field)),
-        (None, None, Some(field)) => Some(TimePlace::Body(field)),
         _ => {
-            let detail = format!("`{base}` needs exactly one of `header`, `field` and `body`");
-            bad(source, node, detail, None);
+            let hint = "write `true`, or `{ json: payload }` where a field of it holds JSON";
+            bad(source, node, format!("`{path}` is neither"), Some(hint.to_owned()));
             None
         }
-    };
-    let units = [("s", 1000), ("ms", 1)];
-    let unit = fields
-        .take("unit")
-        .map_or(Some(1000), |node| choice(source, node, &format!("{base}.unit"), &units));
-    let mut bound = |name: &'static str| {
-        let node = fields.take(name)?;
-        let ms = source.duration_ms(node, &format!("{base}.{name}"))?;
-        i64::try_from(ms).ok()
-    };
-    let (past_ms, future_ms) = (bound("past"), bound("future"));
-    fields.finish(source);
-    Some(Timestamp { place: place?, unit_ms: unit?, past_ms, future_ms })
+    }
 }
 
-/// Cuts `{timestamp}.{body}` into its parts.
-fn signed(source: &mut Source<'_>, node: &Node) -> Option<Vec<Signed>> {
-    let path = "webhook.signature.signed";
-    let mut rest = source.text(node, path)?;
-    let mut parts = Vec::new();
-    while let Some(start) = rest.find('{') {
-        if start > 0 {
-            parts.push(Signed::Text(rest[..start].to_owned()));
-        }
-        let end = rest[start..].find('}').map_or(rest.len(), |end| start + end);
-        let name = rest[start..end].trim_start_matches('{');
-        let Some((_, part)) = Signed::ALL.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<String> = Signed::ALL.iter().map(|(n, _)| format!("{{{n}}}")).collect();
-            let detail = format!("`{path}` holds `{{{name}}}`");
-            bad(source, node, detail, Some(format!("known here: {}", known.join(", "))));
-            return None;
-        };
-        parts.push(part.clone());
-        rest = rest.get(end + 1..).unwrap_or_default();
-    }
-    if !rest.is_empty() {
-        parts.push(Signed::Text(rest.to_owned()));
-    }
-    Some(parts)
-}
-
-fn describe(source: &mut Source<'_>, node: &Node) -> Option<Describe> {
-    let mut fields = source.map(node, "webhook.event")?;
-    let mut names = Names::new(WEBHOOK_ROOTS);
+fn describe(source: &mut Source<'_>, node: &Node, base: &str) -> Option<Describe> {
+    let base = format!("{base}.event");
+    let mut fields = source.map(node, &base)?;
+    let each = fields.take("each");
+    let roots = if each.is_some() { ITEM_ROOTS } else { WEBHOOK_ROOTS };
+    // The list is found before there is an item, and before there is anything to hash.
+    let whole = &WEBHOOK_ROOTS[..2];
+    let each = each.map(|node| Names::new(whole).template(source, node, &format!("{base}.each")));
+    let mut names = Names::new(roots);
     let kind = fields
         .need(source, "type")
-        .and_then(|node| names.template(source, node, "webhook.event.type"));
-    let id = fields.take("id").and_then(|node| names.template(source, node, "webhook.event.id"));
-    let time_ms = fields
-        .take("time_ms")
-        .and_then(|node| names.template(source, node, "webhook.event.time_ms"));
+        .and_then(|node| names.template(source, node, &format!("{base}.type")));
+    let mut text = |name: &'static str| {
+        let node = fields.take(name)?;
+        names.template(source, node, &format!("{base}.{name}"))
+    };
+    let (id, time_ms, subject) = (text("id"), text("time_ms"), text("subject"));
+    let data = fields.take("data").map(|node| names.mapping(source, node));
     fields.finish(source);
-    Some(Describe { kind: kind?, id, time_ms })
+    let templates = [&kind, &id, &time_ms, &subject];
+    let hashes = templates.into_iter().flatten().any(|template| template.reads_name("hash"))
+        || data.as_ref().is_some_and(|data| data.reads_name("hash"));
+    let each = each.map_or(Some(None), |found| found.map(Some))?;
+    Some(Describe { each, kind: kind?, id, time_ms, subject, data, hashes })
 }

@@ -17,6 +17,7 @@ mod plan;
 mod runs;
 mod schema;
 mod send;
+mod sources;
 mod test;
 mod timeline;
 mod version;
@@ -74,6 +75,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Workflows(command) => workflows::run(command, global, output).await,
         Command::Adapter(command) => adapter::run(command, &options, output),
         Command::Test(args) => test::run(args, &options, output),
+        Command::Sources(command) => sources::run(command, &options, output),
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
         Command::Schema(args) => schema::run(args, &options, output),

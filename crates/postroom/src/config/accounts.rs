@@ -8,7 +8,8 @@ use postroom_core::yaml::{At, Fields, Node, to_json};
 use postroom_core::{Json, Problem, problem};
 
 use super::Spot;
-use super::sections::{ConnectionEntry, Reader, SourceEntry};
+use super::sections::{ConnectionEntry, Reader};
+use super::sources::{SourceEntry, Taken};
 
 impl Reader<'_, '_> {
     pub(super) fn adapters(&mut self, node: &Node) {
@@ -33,6 +34,8 @@ impl Reader<'_, '_> {
             let found = Problem::new(&problem::UNSUPPORTED, detail);
             self.source.report(found.hint("remove it, or write `true`"), node.at);
         }
+        let secrets = self.secrets(&mut fields);
+        let public_url = self.url(&mut fields, "publicUrl");
         let connection = self.connection_fields(&mut fields);
         fields.finish(self.source);
         let (Some((name, at)), Some((provider, named_at))) = (name, provider) else {
@@ -54,8 +57,21 @@ impl Reader<'_, '_> {
                 let found = Problem::new(&problem::BAD_VALUE, detail);
                 self.source.report(found.hint("give the entry another name"), named_at);
             }
-            let (name, provider, spot) = (name.clone(), provider.clone(), spot.clone());
-            self.config.sources.push(SourceEntry { name, provider, path: mounted, spot });
+            self.config.sources.push(SourceEntry {
+                name: name.clone(),
+                takes: Taken::Provider(provider.clone()),
+                path: mounted,
+                secrets,
+                credentials: connection.credentials.clone(),
+                public_url,
+                connected: true,
+                spot: spot.clone(),
+            });
+        } else if !secrets.is_empty() || public_url.is_some() {
+            let detail = format!("`{path}` has `secrets` or `publicUrl`, but no `endpoint`");
+            let found = Problem::new(&problem::BAD_VALUE, detail);
+            let hint = "they are about webhooks: add `endpoint`, or leave them out";
+            self.source.report(found.hint(hint), at);
         }
         self.add_connection(ConnectionEntry { name, provider, spot, ..connection }, at);
     }
@@ -106,17 +122,7 @@ impl Reader<'_, '_> {
 
     fn connection_fields(&mut self, fields: &mut Fields<'_>) -> ConnectionEntry {
         let base_url = self.text(fields, "baseUrl").filter(|url| !url.is_empty());
-        let mut credentials = BTreeMap::new();
-        let path = fields.path_of("credentials");
-        if let Some(names) = fields.take("credentials").and_then(|n| self.source.map(n, &path)) {
-            for (key, node) in names.all() {
-                let path = format!("{path}.{}", key.name);
-                if let Some(name) = self.source.text(node, &path) {
-                    let spot = Spot::of(self.source, key.at);
-                    credentials.insert(key.name.clone(), (name.to_owned(), spot));
-                }
-            }
-        }
+        let credentials = self.credentials(fields);
         let config = fields.take("config").map(to_json);
         let config = config.and_then(|config| Json::from_serialize(&config).ok());
         let mode = fields.path_of("mode");
@@ -142,6 +148,25 @@ impl Reader<'_, '_> {
             limit,
             mode: mode.unwrap_or_default(),
         }
+    }
+
+    /// Names of secrets by credential.
+    pub(super) fn credentials(
+        &mut self,
+        fields: &mut Fields<'_>,
+    ) -> BTreeMap<String, (String, Spot)> {
+        let mut credentials = BTreeMap::new();
+        let path = fields.path_of("credentials");
+        if let Some(names) = fields.take("credentials").and_then(|n| self.source.map(n, &path)) {
+            for (key, node) in names.all() {
+                let path = format!("{path}.{}", key.name);
+                if let Some(name) = self.source.text(node, &path) {
+                    let spot = Spot::of(self.source, key.at);
+                    credentials.insert(key.name.clone(), (name.to_owned(), spot));
+                }
+            }
+        }
+        credentials
     }
 
     fn rate_limit(&mut self, node: &Node, path: &str) -> Option<(u32, u64)> {

@@ -11,6 +11,7 @@ use postroom_core::{Json, Problem, problem};
 use postroom_engine::outbound::Allow;
 
 use super::oauth::OAuthEntry;
+use super::sources::SourceEntry;
 use super::{Environment, Spot};
 
 /// How log lines look.
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub listen: Option<SocketAddr>,
     /// The most bytes of a body.
     pub max_body_bytes: usize,
+    /// Where the server is reached from outside, without a path of ours.
+    pub public_url: Option<String>,
     /// The name of the secret that the ingest endpoint asks for as bearer token.
     pub ingest_token: Option<String>,
     /// The folder of the store, relative to the configuration.
@@ -69,16 +72,6 @@ pub(crate) struct Config {
     pub metrics: Option<String>,
     /// Whether metrics need the admin token.
     pub metrics_need_token: bool,
-}
-
-/// An endpoint for a provider's webhooks.
-#[derive(Debug)]
-pub(crate) struct SourceEntry {
-    pub name: String,
-    pub provider: String,
-    pub path: String,
-    /// Where its provider is named.
-    pub spot: Spot,
 }
 
 /// An account at a provider.
@@ -130,6 +123,7 @@ pub(crate) fn read(
         dead_days: None,
         listen: None,
         max_body_bytes: 1 << 20,
+        public_url: None,
         ingest_token: None,
         data: "data".to_owned(),
         workflows: "workflows".to_owned(),
@@ -156,9 +150,10 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, Section<Self>); 10] = [
+        let sections: [(&str, Section<Self>); 11] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
+            ("sources", Self::sources),
             ("connections", Self::connections),
             ("observability", Self::observability),
             ("deadLetterQueue", Self::dead_letters),
@@ -403,6 +398,7 @@ impl Reader<'_, '_> {
         if let Some(bytes) = self.int(&mut fields, "maxBodyBytes", (1_024, 64 << 20)) {
             self.config.max_body_bytes = usize::try_from(bytes).unwrap_or(1 << 20);
         }
+        self.config.public_url = self.url(&mut fields, "publicUrl");
         self.config.ingest_token = self.text(&mut fields, "ingestToken");
         fields.finish(self.source);
     }

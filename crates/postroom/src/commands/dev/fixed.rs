@@ -18,6 +18,7 @@ pub(super) fn changed(before: &Config, now: &Config) -> Vec<&'static str> {
         dead_days,
         listen,
         max_body_bytes,
+        public_url: _,
         ingest_token,
         data,
         log_format: _,
@@ -67,9 +68,7 @@ pub(super) fn same_sources(before: &[Arc<Source>], now: &[Arc<Source>]) -> bool 
             match takes {
                 // The token is a setting of its own.
                 Takes::Envelope { token: _ } => format!("{name} {path}"),
-                Takes::Webhook { adapter, secrets } => {
-                    format!("{name} {path} {secrets:?} {:?}", adapter.webhook)
-                }
+                Takes::Webhook(mounted) => format!("{name} {path} {mounted:?}"),
             }
         };
         sources.iter().map(shown).collect()
