@@ -33,6 +33,7 @@ mod effects;
 mod exchange;
 mod form;
 mod headers;
+pub mod import;
 mod interpret;
 mod lookup;
 mod mail;

@@ -29,10 +29,17 @@ use crate::adapter::{Adapter, Credential, Provider, RateLimit};
 use crate::headers::is_header_name;
 use crate::scope::REQUEST_ROOTS;
 
+/// The largest manifest that is read, in bytes: an API with a thousand operations has some five
+/// million.
+const MAX_BYTES: usize = 16 << 20;
+/// The most scalars, lists and mappings of a manifest.
+const MAX_NODES: usize = 1_500_000;
+
 /// Reads a manifest. It is usable only where no problem is reported.
 pub(crate) fn read(file: &str, text: &str) -> Result<Adapter, Vec<Problem>> {
     let mut source = Source::new(file, text);
-    let adapter = source.parse().and_then(|root| document(&mut source, &root));
+    let root = source.parse_within(MAX_BYTES, MAX_NODES);
+    let adapter = root.and_then(|root| document(&mut source, &root));
     match adapter {
         Some(adapter) if source.problems.is_empty() => Ok(adapter),
         _ => {

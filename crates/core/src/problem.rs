@@ -11,6 +11,7 @@ mod dry;
 mod failures;
 mod going;
 mod lints;
+mod secrets;
 mod sending;
 mod table;
 pub use checked::*;
@@ -18,15 +19,17 @@ pub use dry::*;
 pub use failures::*;
 pub use going::*;
 pub use lints::*;
+pub use secrets::*;
 pub use sending::*;
 pub use table::*;
 
 /// Every problem there is.
 pub static ALL: &[&Kind] = &joined::<COUNT>();
 
-const TABLES: [&[&Kind]; 4] = [GENERAL, LINTS, FAILURES, SENDING];
+const TABLES: [&[&Kind]; 5] = [GENERAL, LINTS, FAILURES, SENDING, SECRETS];
 
-const COUNT: usize = TABLES[0].len() + TABLES[1].len() + TABLES[2].len() + TABLES[3].len();
+const COUNT: usize =
+    TABLES[0].len() + TABLES[1].len() + TABLES[2].len() + TABLES[3].len() + TABLES[4].len();
 
 const fn joined<const N: usize>() -> [&'static Kind; N] {
     let mut all = [TABLES[0][0]; N];

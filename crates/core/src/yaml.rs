@@ -8,9 +8,12 @@ use serde_saphyr::{Budget, Options};
 
 use crate::problem::{self, Place, Problem};
 
+mod description;
 mod hints;
 mod place;
 mod tree;
+
+pub use description::read as read_description;
 
 /// How deep lists and mappings may nest. Each level costs the library up to 30 kB of stack in a
 /// debug build, and threads have 2 MB.
@@ -18,6 +21,9 @@ const MAX_DEPTH: usize = 40;
 
 /// The largest YAML file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
+
+/// The most scalars, lists and mappings of a YAML file.
+const MAX_NODES: usize = 100_000;
 
 /// The longest line that is shown with a problem, in bytes.
 const MAX_LINE_BYTES: usize = 400;
@@ -121,16 +127,25 @@ impl<'a> Source<'a> {
     /// The tree of the text, or `None` with a problem noted. Syntax errors, duplicate keys, alias
     /// bombs and files over [`MAX_BYTES`] are problems.
     pub fn parse(&mut self) -> Option<Node> {
-        if self.text.len() > MAX_BYTES {
+        self.parse_within(MAX_BYTES, MAX_NODES)
+    }
+
+    /// The same for a file that may be larger than what people write: a manifest that was made of
+    /// a description with a thousand operations.
+    pub fn parse_within(&mut self, max_bytes: usize, max_nodes: usize) -> Option<Node> {
+        if self.text.len() > max_bytes {
             let detail =
-                format!("the file has {} bytes, at most {MAX_BYTES} are read", self.text.len());
+                format!("the file has {} bytes, at most {max_bytes} are read", self.text.len());
             let found = Problem::new(&problem::YAML_SYNTAX, detail).hint("split it");
             self.problems.push(found.at(self.place(At::default())));
             return None;
         }
         let mut budget = Budget::default();
-        budget.max_nodes = 100_000;
+        budget.max_nodes = max_nodes;
         budget.max_depth = MAX_DEPTH;
+        // Events and texts grow with the nodes.
+        budget.max_events = budget.max_events.max(4 * max_nodes);
+        budget.max_total_scalar_bytes = budget.max_total_scalar_bytes.max(max_bytes);
         budget.max_aliases = 200;
         let mut options = Options::default();
         options.budget = Some(budget);

@@ -11,7 +11,6 @@ use postroom_core::definition::{Mode, Stored, Workflow};
 use postroom_core::typecheck::Contracts;
 use postroom_core::yaml::{Node, Source, Value};
 use postroom_core::{Problem, parse, problem, schema, typecheck};
-use postroom_engine::secrets::Fixed;
 use postroom_engine::source::Takes;
 use postroom_engine::{Connection, Project, Source as Intake};
 use postroom_expr::Type;
@@ -19,6 +18,7 @@ use postroom_expr::Type;
 use crate::config::{Config, ConnectionEntry, Loaded, Spot, read};
 use crate::contracts::Schemas;
 use crate::lints::Lints;
+use crate::secrets::Keeper;
 use crate::{contracts, files, intake};
 
 pub(crate) use against::{Held, against};
@@ -60,8 +60,8 @@ pub(crate) struct Assembled {
     pub project: Project,
     /// Where events come in.
     pub sources: Vec<Arc<Intake>>,
-    /// The credentials the project refers to, and no others.
-    pub secrets: Fixed,
+    /// Where its credentials come from.
+    pub secrets: Keeper,
     /// What has to be said, one sentence each.
     pub notes: Vec<String>,
 }
@@ -157,16 +157,19 @@ fn examine_with(loaded: &Loaded, changed: Option<&Changed<'_>>) -> Examined {
     in_order(&mut untyped);
     in_order(&mut lints);
     let assembled = project.filter(|_| problems.is_empty()).map(|project| {
-        let secrets = secrets(loaded, &project, &sources);
+        let secrets = Keeper::open(loaded, names(&project, &sources));
         notes.extend(dry(&project));
-        for source in &sources {
-            if let Some(off) = source.off(&secrets) {
-                notes.push(format!("{}; {}", off.detail, off.hint.unwrap_or_default()));
-            }
-        }
+        notes.extend(off(&sources, &secrets));
         Assembled { project, sources, secrets, notes }
     });
     Examined { assembled, problems, untyped, lints, expressions }
+}
+
+/// What is said of sources that have no secret. What lies in Vault is not known before it is asked.
+fn off(sources: &[Arc<Intake>], secrets: &Keeper) -> Vec<String> {
+    let unknown = secrets.vault_at().is_some();
+    let off = sources.iter().filter(|_| !unknown).filter_map(|source| source.off(secrets));
+    off.map(|off| format!("{}; {}", off.detail, off.hint.unwrap_or_default())).collect()
 }
 
 /// What workflows that may be called come to, by name.
@@ -424,20 +427,19 @@ fn dry(project: &Project) -> Vec<String> {
     workflows.chain(connections).collect()
 }
 
-/// The values of every name that a connection or source refers to.
-fn secrets(loaded: &Loaded, project: &Project, sources: &[Arc<Intake>]) -> Fixed {
-    let mut names: BTreeSet<&str> = BTreeSet::new();
+/// Every name that a connection or source refers to.
+fn names(project: &Project, sources: &[Arc<Intake>]) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
     for connection in project.connections.values() {
-        names.extend(connection.credentials.values().map(String::as_str));
+        names.extend(connection.credentials.values().cloned());
     }
     for source in sources {
         match &source.takes {
-            Takes::Envelope { token } => names.extend(token.as_deref()),
+            Takes::Envelope { token } => names.extend(token.clone()),
             Takes::Webhook(mounted) => {
-                names.extend(mounted.secrets.iter().map(|(_, name)| name.as_str()));
+                names.extend(mounted.secrets.iter().map(|(_, name)| name.clone()));
             }
         }
     }
-    let value = |name: &str| Some((name.to_owned(), loaded.environment.get(name)?.to_owned()));
-    Fixed(names.into_iter().filter_map(value).collect())
+    names
 }

@@ -1,6 +1,6 @@
 //! `postroom check`: reads everything, reports every problem, touches neither network nor store.
 
-use postroom_core::Problem;
+use postroom_core::{Problem, problem};
 use serde_json::{Value, json};
 
 use crate::assemble::{Examined, examine};
@@ -9,6 +9,7 @@ use crate::config;
 use crate::exit::Failed;
 use crate::home;
 use crate::output::{self, Output};
+use crate::secrets::origins::{self, Origin};
 
 /// Checks configuration, adapters, schemas and workflows.
 ///
@@ -27,13 +28,22 @@ pub(crate) fn run(args: &Check, options: &home::Options, output: &Output) -> Res
     }
     let mut notes = loaded.warnings;
     let mut workflows: Vec<String> = Vec::new();
+    let mut secrets = Vec::new();
     if let Some(assembled) = assembled {
+        // Who only checks need not be able to open what is sealed.
+        let (locked, faults) =
+            assembled.secrets.faults().into_iter().partition(|it| it.kind == &problem::NO_KEY);
+        let locked: Vec<Problem> = locked;
+        notes.extend(locked.iter().map(ToString::to_string));
+        problems.extend::<Vec<Problem>>(faults);
+        secrets = assembled.secrets.origins();
+        notes.extend(origins::told(&secrets, assembled.secrets.vault_at().as_deref()));
         workflows
             .extend(assembled.project.router.workflows().iter().map(|known| known.name.clone()));
         notes.extend(assembled.notes);
     }
     if output.json || !problems.is_empty() {
-        return told(problems, &workflows, &Beside { notes, lints, counts }, output);
+        return told(problems, &workflows, &Beside { notes, lints, counts, secrets }, output);
     }
     for lint in &lints {
         output.warn(lint);
@@ -65,6 +75,7 @@ struct Beside {
     lints: Vec<Problem>,
     /// Expressions, and reads of something of which nothing is known.
     counts: (usize, usize),
+    secrets: Vec<Origin>,
 }
 
 /// Tells problems. As text they stand alone: what else is to be said waits until they are mended.
@@ -84,6 +95,7 @@ fn told(
         "notes": beside.notes,
         "problems": rows(&problems),
         "warnings": rows(&beside.lints),
+        "secrets": beside.secrets.iter().map(Origin::json).collect::<Vec<Value>>(),
         "counts": { "expressions": expressions, "dyn": untyped },
     });
     output.print(&report.to_string())?;

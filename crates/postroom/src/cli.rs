@@ -9,11 +9,13 @@ use postroom_core::{EventId, RunId};
 
 mod adapter;
 mod files;
+mod secrets;
 mod sources;
 mod workflows;
 
-pub(crate) use adapter::Adapter;
+pub(crate) use adapter::{Adapter, AdapterImport};
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
+pub(crate) use secrets::Secrets;
 pub(crate) use sources::Sources;
 pub(crate) use workflows::Workflows;
 
@@ -117,6 +119,9 @@ pub(crate) enum Command {
     /// Where events come in
     #[command(subcommand)]
     Sources(Sources),
+    /// Secrets: where they are found, and those of the sealed file
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// The admin token
     #[command(subcommand)]
     Token(Token),

@@ -5,6 +5,7 @@ mod accounts;
 mod bounds;
 mod env;
 mod oauth;
+mod secrets;
 mod sections;
 mod sources;
 
@@ -15,6 +16,7 @@ use postroom_core::yaml::{At, Source};
 use postroom_core::{Problem, problem};
 
 pub(crate) use env::Environment;
+pub(crate) use secrets::{Login, SecretsEntry, VaultEntry};
 pub(crate) use sections::{Config, ConnectionEntry, LogFormat};
 pub(crate) use sources::{SourceEntry, Taken};
 

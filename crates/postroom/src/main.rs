@@ -14,12 +14,12 @@ mod home;
 mod intake;
 mod junit;
 mod lints;
-mod live;
 mod log;
 mod output;
 mod project;
 mod reach;
 mod schemas;
+mod secrets;
 mod serve;
 mod stage;
 

@@ -10,7 +10,6 @@ use postroom_core::{Problem, problem};
 use postroom_engine::clock::SystemClock;
 use postroom_engine::oauth::Folder;
 use postroom_engine::outbound::Http;
-use postroom_engine::secrets::Fixed;
 use postroom_engine::{Bell, Clock, Engine, Parts, Project, Retention, Settings, Source};
 use postroom_server::{AdminToken, Options};
 use postroom_store::sqlite::Sqlite;
@@ -19,7 +18,7 @@ use crate::assemble::{Assembled, assemble};
 use crate::config::{self, Config, Loaded};
 use crate::exit::Failed;
 use crate::home::{self, Home};
-use crate::live::Live;
+use crate::secrets::Keeper;
 use crate::{intake, stage};
 
 /// A project with its engine, not started.
@@ -27,7 +26,7 @@ pub(crate) struct Opened {
     /// The engine.
     pub engine: Engine,
     /// The credentials it knows.
-    pub secrets: Arc<Live>,
+    pub secrets: Arc<Keeper>,
     /// Whether provider calls are answered from recorded examples.
     pub sandbox: bool,
     /// Where events come in.
@@ -106,7 +105,7 @@ async fn build(
     let clock = Arc::new(SystemClock);
     let refused = |error| store_failed(&home, error);
     let store = Sqlite::open(&home.0, Arc::clone(&bell) as _, clock.now_ms()).map_err(refused)?;
-    let secrets = Arc::new(Live::new(secrets));
+    let secrets = Arc::new(secrets);
     let parts = Parts {
         store: Arc::new(store),
         bell,
@@ -178,7 +177,7 @@ pub(crate) async fn open_local(options: &home::Options) -> Result<Local, Unopene
 pub(crate) async fn open_kept(options: &home::Options) -> Result<Local, Unopened> {
     let loaded = config::load(options.config.as_deref())?;
     let project = Project::new(Vec::new(), Arc::default(), BTreeMap::new())?;
-    let (secrets, sources, notes) = (Fixed::default(), Vec::new(), Vec::new());
+    let (secrets, sources, notes) = (Keeper::open(&loaded, []), Vec::new(), Vec::new());
     let nothing = Assembled { project, sources, secrets, notes };
     local(&build(loaded, nothing, options, false).await?)
 }

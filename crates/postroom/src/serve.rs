@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -20,6 +21,7 @@ use crate::log::Lines;
 use crate::output::Output;
 use crate::project::{Opened, open};
 use crate::reach::ServerFile;
+use crate::secrets::follow::follow;
 
 /// How long work under way may take to end.
 const GRACE: Duration = Duration::from_secs(20);
@@ -59,6 +61,10 @@ impl Serving {
         listen: Option<SocketAddr>,
         options: &home::Options,
     ) -> Result<Self, Failed> {
+        let faults = opened.secrets.faults();
+        if !faults.is_empty() {
+            return Err(Failed::Problems(faults));
+        }
         let (admin, new_token) = opened.home.admin_token()?;
         let default = SocketAddr::from(([127, 0, 0, 1], 3000));
         let address = listen.or(opened.config.listen).unwrap_or(default);
@@ -72,10 +78,12 @@ impl Serving {
         for note in &opened.notes {
             warn!("{note}");
         }
+        let next = opened.secrets.ask().await;
         opened.engine.start();
         banner(&opened, options, &url, new_token.as_deref());
         info!(url, sandbox = opened.sandbox, queue = opened.config.queue, "ready");
         let stop = CancellationToken::new();
+        tokio::spawn(follow(Arc::clone(&opened.secrets), stop.clone(), next));
         let serve =
             postroom_server::serve(listening, router, bounds.max_connections, stop.clone(), GRACE);
         Ok(Self { opened, server: tokio::spawn(serve), stop })

@@ -273,8 +273,9 @@ pub static CREDENTIAL_MISSING: Kind = kind(
     "connection/credential-missing",
     422,
     "a credential that is not set",
-    "The environment variable that the connection names is not set, so nothing was sent. Set it \
-     in the environment or in `.env`, restart, and redrive the run.",
+    "The secret that the connection names is found nowhere, so nothing was sent. Set it in \
+     `.env` or with `postroom secrets set`, or in the environment and restart, and redrive the \
+     run. `postroom check` says which names are found where.",
 );
 
 /// A credential that no header can carry.

@@ -1,6 +1,8 @@
 //! `adapter` on the command line.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 /// `adapter`.
 #[derive(Debug, Subcommand)]
@@ -24,4 +26,33 @@ pub(crate) enum Adapter {
         #[arg(value_name = "NEW")]
         new: String,
     },
+    /// Write an adapter from the description of an API; without a choice, list its operations
+    Import(AdapterImport),
+}
+
+/// `adapter import`.
+#[derive(Debug, Args)]
+pub(crate) struct AdapterImport {
+    /// The description: OpenAPI 3.0 or 3.1 in JSON or YAML, or a Google Discovery document; - is
+    /// standard input
+    #[arg(value_name = "SPEC")]
+    pub spec: PathBuf,
+    /// These operations, by the names of the description; `*` stands for any letters
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    pub operations: Vec<String>,
+    /// The operations of these groups
+    #[arg(long = "tag", value_name = "TAG", value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// Every operation
+    #[arg(long, conflicts_with_all = ["operations", "tags"])]
+    pub all: bool,
+    /// The name of the adapter, as in `uses: NAME/action` [default: from the title of the API]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The file to write [default: adapters/NAME.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Overwrite the file that is there
+    #[arg(long)]
+    pub force: bool,
 }

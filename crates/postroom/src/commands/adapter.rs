@@ -4,6 +4,7 @@
 mod changes;
 mod diff;
 mod fields;
+mod import;
 mod list;
 mod page;
 mod show;
@@ -35,8 +36,13 @@ pub(super) fn run(
     options: &home::Options,
     output: &Output,
 ) -> Result<(), Failed> {
+    if let Adapter::Import(args) = command {
+        // A description is read outside of any project too, and beside one with problems.
+        return import::run(args, output);
+    }
     let known = known(options)?;
     match command {
+        Adapter::Import(_) => Ok(()),
         Adapter::List => list::run(&known.catalog, output),
         Adapter::Show { name, markdown } => show::run(name, *markdown, &known, output),
         Adapter::Diff { old, new } => diff::run(old, new, &known, output),

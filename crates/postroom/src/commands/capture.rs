@@ -44,7 +44,8 @@ pub(super) async fn run(
     let event = reach.ask(Ask::get(&["events", &run.event.to_string()])).await?;
     let event = Staged::of_json(&event).map_err(|why| anyhow!("the event: {why}"))?;
     let personal = &loaded.config.personal;
-    let veil = Veil::new(&secrets.0, personal);
+    secrets.ask().await;
+    let veil = Veil::new(&secrets.by_name(), personal);
     let told = Told { run, event, journal: beside.journal };
     let redactor = Redactor::new(&secrets.all());
     let mut captured = capture(&told, &project, veil).map_err(|why| anyhow!(why))?;

@@ -219,7 +219,7 @@ impl Session<'_> {
         if !fixed::same_sources(&opened.sources, &assembled.sources) {
             waiting.push("sources of events");
         }
-        opened.secrets.replace(assembled.secrets);
+        opened.secrets.adopt(&loaded, assembled.secrets.names());
         if let Err(error) = opened.engine.adopt(assembled.project).await {
             say(self.output, &format!("{}: {error}", bad("not swapped")));
             return false;

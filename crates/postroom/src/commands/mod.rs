@@ -16,6 +16,7 @@ mod lineage;
 mod plan;
 mod runs;
 mod schema;
+mod secrets;
 mod send;
 mod sources;
 mod test;
@@ -43,7 +44,9 @@ use crate::{check, home, serve};
 /// the server, and orders about many runs.
 pub(crate) async fn run(cli: &Cli, output: &Output) -> Result<(), Failed> {
     let command = Box::pin(dispatch(cli, output));
-    if matches!(cli.command, Command::Serve(_) | Command::Dev(_) | Command::Dlq(_)) {
+    let own = matches!(cli.command, Command::Serve(_) | Command::Dev(_) | Command::Dlq(_));
+    // Ctrl-C in an editor is the editor's.
+    if own || matches!(cli.command, Command::Secrets(cli::Secrets::Edit)) {
         return command.await;
     }
     tokio::select! {
@@ -76,6 +79,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Adapter(command) => adapter::run(command, &options, output),
         Command::Test(args) => test::run(args, &options, output),
         Command::Sources(command) => sources::run(command, &options, output),
+        Command::Secrets(command) => secrets::run(command, &options, output).await,
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
         Command::Schema(args) => schema::run(args, &options, output),

@@ -34,7 +34,7 @@ impl Reader<'_, '_> {
             let found = Problem::new(&problem::UNSUPPORTED, detail);
             self.source.report(found.hint("remove it, or write `true`"), node.at);
         }
-        let secrets = self.secrets(&mut fields);
+        let secrets = self.secret_names(&mut fields);
         let public_url = self.url(&mut fields, "publicUrl");
         let connection = self.connection_fields(&mut fields);
         fields.finish(self.source);

@@ -3,13 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use postroom_core::problem::Place;
 use postroom_core::{Problem, problem};
 
 /// Variables by name.
 #[derive(Clone, Default)]
-pub(crate) struct Environment(BTreeMap<String, String>);
+pub(crate) struct Environment {
+    /// Those of the process.
+    own: Arc<BTreeMap<String, String>>,
+    /// Those of `.env`.
+    file: BTreeMap<String, String>,
+}
 
 impl Environment {
     /// Reads the process's variables and the folder's `.env`.
@@ -21,23 +27,45 @@ impl Environment {
         reason = "this is the one place that reads the environment"
     )]
     pub fn read(folder: &Path) -> Result<Self, Vec<Problem>> {
+        let own = std::env::vars_os();
+        // A name or value that is not Unicode cannot be meant for us.
+        let own = own.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+        Self { own: Arc::new(own.collect()), file: BTreeMap::new() }.again(folder)
+    }
+
+    /// The same with `.env` as it is now.
+    ///
+    /// # Errors
+    /// As of [`Environment::read`].
+    pub fn again(&self, folder: &Path) -> Result<Self, Vec<Problem>> {
         let path = folder.join(".env");
-        let mut variables = BTreeMap::new();
+        let mut file = BTreeMap::new();
         if path.is_file() {
             let text = super::read(&path)?;
-            variables =
-                parse(&path.strip_prefix(".").unwrap_or(&path).display().to_string(), &text)?;
+            file = parse(&path.strip_prefix(".").unwrap_or(&path).display().to_string(), &text)?;
         }
-        // A name or value that is not Unicode cannot be meant for us.
-        let own = std::env::vars_os();
-        variables
-            .extend(own.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))));
-        Ok(Self(variables))
+        Ok(Self { own: Arc::clone(&self.own), file })
     }
 
     /// The value of a variable; empty counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.own(name).or_else(|| self.file(name))
+    }
+
+    /// The value of a variable of the process.
+    pub fn own(&self, name: &str) -> Option<&str> {
+        self.own.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable of `.env`.
+    pub fn file(&self, name: &str) -> Option<&str> {
+        self.file.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Every variable and its value.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.own.iter().chain(&self.file);
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The text with every `${NAME}` and `${NAME:-default}` put in, or the first name that is not
@@ -122,7 +150,7 @@ mod tests {
     #[test]
     fn variables_are_put_in() {
         let variables = [("HOST".to_owned(), "h".to_owned()), ("EMPTY".to_owned(), String::new())];
-        let environment = Environment(variables.into());
+        let environment = Environment { file: variables.into(), ..Environment::default() };
         assert_eq!(environment.fill("a${HOST}b").as_deref(), Ok("ahb"));
         assert_eq!(environment.fill("${NONE:-x}").as_deref(), Ok("x"));
         assert_eq!(environment.fill("${EMPTY}"), Err("EMPTY".to_owned()));

@@ -12,7 +12,7 @@ use postroom_engine::outbound::Allow;
 
 use super::oauth::OAuthEntry;
 use super::sources::SourceEntry;
-use super::{Environment, Spot};
+use super::{Environment, SecretsEntry, Spot};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub builtin: Vec<String>,
     /// Accounts at providers.
     pub connections: Vec<ConnectionEntry>,
+    /// Where secrets lie beside the environment.
+    pub secrets: SecretsEntry,
     /// How log lines look.
     pub log_format: Option<LogFormat>,
     /// The header of the correlation id.
@@ -134,6 +136,7 @@ pub(crate) fn read(
         sources: Vec::new(),
         builtin: Vec::new(),
         connections: Vec::new(),
+        secrets: SecretsEntry::default(),
         log_format: None,
         correlation_header: "x-correlation-id".to_owned(),
         metrics: Some("/metrics".to_owned()),
@@ -150,11 +153,12 @@ impl Reader<'_, '_> {
             return;
         }
         let Some(mut fields) = self.source.map(root, "") else { return };
-        let sections: [(&str, Section<Self>); 11] = [
+        let sections: [(&str, Section<Self>); 12] = [
             ("queue", Self::queue),
             ("adapters", Self::adapters),
             ("sources", Self::sources),
             ("connections", Self::connections),
+            ("secrets", Self::secrets),
             ("observability", Self::observability),
             ("deadLetterQueue", Self::dead_letters),
             ("server", Self::server),

@@ -55,7 +55,7 @@ impl Reader<'_, '_> {
         let name = self.placed(&mut fields, "name");
         let endpoint = self.placed(&mut fields, "endpoint");
         let provider = self.placed(&mut fields, "provider");
-        let secrets = self.secrets(&mut fields);
+        let secrets = self.secret_names(&mut fields);
         let credentials = self.credentials(&mut fields);
         let public_url = self.url(&mut fields, "publicUrl");
         let (takes, named_at) = match provider {
@@ -128,7 +128,7 @@ impl Reader<'_, '_> {
     }
 
     /// The names of live signing secrets.
-    pub(super) fn secrets(&mut self, fields: &mut Fields<'_>) -> Vec<String> {
+    pub(super) fn secret_names(&mut self, fields: &mut Fields<'_>) -> Vec<String> {
         let path = fields.path_of("secrets");
         let names = fields.take("secrets").and_then(|node| self.source.list(node, &path));
         let name = |node| self.source.text(node, &path).map(str::to_owned);

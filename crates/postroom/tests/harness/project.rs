@@ -198,6 +198,23 @@ impl Project {
         Ran { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
     }
 
+    /// The same, with this on its standard input.
+    #[track_caller]
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
+        command.args(arguments).arg("--config").arg(&self.config).arg("--data").arg(self.data());
+        command.env_clear().env("PATH", "/usr/bin:/bin").envs(self.env.iter().cloned());
+        command.current_dir(self.folder.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("the command takes its input");
+        drop(stdin);
+        let ended = child.wait_with_output().expect("the end of the command");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Ran { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    }
+
     /// Runs another command as a person at a terminal does, who types this. What a terminal shows
     /// is one stream: both outputs, and what is typed.
     #[track_caller]

@@ -26,6 +26,7 @@ pub(super) fn changed(before: &Config, now: &Config) -> Vec<&'static str> {
         correlation_header,
         metrics,
         metrics_need_token,
+        secrets,
         // Part of the project, which is swapped as a whole, or of no meaning to a server.
         defaults: _,
         workflows: _,
@@ -47,6 +48,7 @@ pub(super) fn changed(before: &Config, now: &Config) -> Vec<&'static str> {
         ("server.maxBodyBytes", *max_body_bytes != now.max_body_bytes),
         ("server.ingestToken", *ingest_token != now.ingest_token),
         ("store.path", *data != now.data),
+        ("secrets.vault", secrets.vault != now.secrets.vault),
         ("dev.sandbox", *dev_sandbox != now.dev_sandbox),
         (
             "observability.logging.correlationIdHeader",
