@@ -8,12 +8,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use postroom_core::{EventId, RunId};
 
 mod adapter;
+mod connections;
 mod files;
 mod secrets;
 mod sources;
 mod workflows;
 
 pub(crate) use adapter::{Adapter, AdapterImport};
+pub(crate) use connections::{Connections, Login};
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
 pub(crate) use secrets::Secrets;
 pub(crate) use sources::Sources;
@@ -122,6 +124,9 @@ pub(crate) enum Command {
     /// Secrets: where they are found, and those of the sealed file
     #[command(subcommand)]
     Secrets(Secrets),
+    /// The accounts at providers
+    #[command(subcommand)]
+    Connections(Connections),
     /// The admin token
     #[command(subcommand)]
     Token(Token),

@@ -59,6 +59,9 @@ struct ConnectionView {
     mode: Mode,
     /// Names under which credentials are looked up; never the credentials.
     credentials: BTreeMap<String, String>,
+    /// How its access stands, if its tokens come by OAuth2; never a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<postroom_engine::oauth::State>,
 }
 
 async fn connections(State(app): State<Arc<App>>) -> Json<Vec<ConnectionView>> {
@@ -69,6 +72,7 @@ async fn connections(State(app): State<Arc<App>>) -> Json<Vec<ConnectionView>> {
         base_url: connection.base_url.clone(),
         mode: connection.mode,
         credentials: connection.credentials.clone(),
+        access: app.engine.access_state(connection),
     });
     Json(views.collect())
 }

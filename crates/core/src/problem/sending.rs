@@ -5,7 +5,8 @@ use super::Kind;
 use super::table::kind;
 
 /// The rows of this file.
-pub(super) const SENDING: &[&Kind] = &[&ADAPTER_BAD_MAIL, &BLOCKED_ADDRESS, &ANSWER_TOO_LARGE];
+pub(super) const SENDING: &[&Kind] =
+    &[&ADAPTER_BAD_MAIL, &BLOCKED_ADDRESS, &ANSWER_TOO_LARGE, &LOGIN_FAILED];
 
 /// A message that cannot be composed.
 pub static ADAPTER_BAD_MAIL: Kind = kind(
@@ -35,4 +36,14 @@ pub static ANSWER_TOO_LARGE: Kind = kind(
     "an answer that is too large",
     "The provider's answer is larger than is read. Asked again it would be too, so it is not \
      tried again. Ask for less: fewer items, a page, fewer fields.",
+);
+
+/// Access to an account that was not had.
+pub static LOGIN_FAILED: Kind = kind(
+    "connection/login-failed",
+    400,
+    "access to an account that was not had",
+    "A login came to no tokens: access was not allowed, nobody came back in time, the provider \
+     refused the client or the code, or the tokens could not be kept. The message says which. \
+     What was kept before is as it was.",
 );

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postroom_adapters::{Ask, Client, Grant, NoTokens, OAuth};
-use postroom_core::Failure;
+use postroom_core::{Failure, problem};
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::ask::{exchange, merge};
@@ -30,13 +31,13 @@ const CHANCE_BYTES: usize = 32;
 
 fn chance() -> Result<String, Failure> {
     let mut bytes = [0; CHANCE_BYTES];
-    let failed = |_| Failure::new("oauth/no-chance", "the system gives no random numbers");
+    let failed = |_| Failure::new(problem::LOGIN_FAILED.code, "the system gives no random numbers");
     SystemRandom::new().fill(&mut bytes).map_err(failed)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn refused(message: String, hint: &str) -> Failure {
-    Failure::new("oauth/login-failed", message).with_hint(hint)
+    Failure::new(problem::LOGIN_FAILED.code, message).with_hint(hint)
 }
 
 impl<'a> Login<'a> {
@@ -81,6 +82,16 @@ impl<'a> Login<'a> {
         page.unwrap_or_default()
     }
 
+    /// Whether the fields that a browser came back with belong to this login.
+    #[must_use]
+    pub fn is_answered(&self, fields: &[(String, String)]) -> bool {
+        // Only who knows the state can make a browser come back with it. Digests are compared, so
+        // that the time it takes says nothing of how much was right.
+        let digest = |text: &str| digest(&SHA256, text.as_bytes());
+        let state = fields.iter().find(|(name, _)| name == "state");
+        state.is_some_and(|(_, state)| digest(state).as_ref() == digest(&self.state).as_ref())
+    }
+
     /// The code among the fields that a browser came back with.
     ///
     /// # Errors
@@ -90,12 +101,7 @@ impl<'a> Login<'a> {
             let found = fields.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
         };
-        let same = field("state").is_some_and(|state| {
-            // Only a process that knows it can make a browser come back with it.
-            ring::digest::digest(&ring::digest::SHA256, state.as_bytes()).as_ref()
-                == ring::digest::digest(&ring::digest::SHA256, self.state.as_bytes()).as_ref()
-        });
-        if !same {
+        if !self.is_answered(fields) {
             let message = "what came back belongs to another login".to_owned();
             return Err(refused(message, "open the address that this login printed"));
         }

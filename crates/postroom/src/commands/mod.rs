@@ -6,6 +6,7 @@ mod approvals;
 mod ask;
 mod bulk;
 mod capture;
+mod connections;
 mod dev;
 mod dlq;
 mod events;
@@ -80,6 +81,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         Command::Test(args) => test::run(args, &options, output),
         Command::Sources(command) => sources::run(command, &options, output),
         Command::Secrets(command) => secrets::run(command, &options, output).await,
+        Command::Connections(command) => connections::run(command, &options, output).await,
         Command::Token(cli::Token::New) => token(&options, output),
         Command::Init(args) => init::run(args, output),
         Command::Schema(args) => schema::run(args, &options, output),

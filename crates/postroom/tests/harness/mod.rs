@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "no single test program needs all of the harness")]
 #![allow(unused_imports, reason = "no single test program needs all of the harness")]
 
+pub mod begun;
 pub mod certificate;
 pub mod chance;
 pub mod client;
@@ -24,7 +25,7 @@ pub use certificate::Certificate;
 pub use chance::Chance;
 pub use client::{Answer, Client};
 pub use contract::Contract;
-pub use double::{Double, Fault, Received, Reply};
+pub use double::{Double, Fault, Received, Reply, Service};
 pub use doubles::Doubles;
 pub use ledger::Ledger;
 pub use lines::Lines;

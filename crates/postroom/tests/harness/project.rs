@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::begun::Begun;
 use super::lines::Lines;
 use super::server::{Refused, Server};
 
@@ -213,6 +214,15 @@ impl Project {
         let ended = child.wait_with_output().expect("the end of the command");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Ran { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    }
+
+    /// Begins another command of the binary on this project.
+    pub fn begin(&self, arguments: &[&str]) -> Begun {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
+        command.args(arguments).arg("--config").arg(&self.config).arg("--data").arg(self.data());
+        command.env_clear().env("PATH", "/usr/bin:/bin").envs(self.env.iter().cloned());
+        command.current_dir(self.folder.path());
+        Begun::of(command)
     }
 
     /// Runs another command as a person at a terminal does, who types this. What a terminal shows
