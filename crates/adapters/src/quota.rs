@@ -2,6 +2,7 @@
 
 use crate::adapter::Adapter;
 use crate::exchange::HttpResponse;
+use crate::retry_after;
 
 /// The headers in which a provider tells its limit. A provider may have several such pairs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,16 @@ const MAX_PAUSE_MS: i64 = 86_400_000;
 
 impl Adapter {
     /// Until when nothing more may be sent, by the word of an answer; in milliseconds since 1970.
+    /// One that says how long to wait is believed in that, whatever else it counts.
     #[must_use]
     pub fn paused_until_ms(&self, response: &HttpResponse, now_ms: i64) -> Option<i64> {
+        let named = |name: &str| {
+            let mut headers = response.headers.iter();
+            headers.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        };
+        if response.status == 429 && retry_after::from_headers(named).is_some() {
+            return None;
+        }
         let until = self.limit_headers.iter().filter_map(|headers| {
             let one = |name: &str| {
                 let mut values =

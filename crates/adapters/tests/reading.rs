@@ -176,6 +176,14 @@ fn a_spent_limit_pauses_until_its_reset() {
         assert_eq!(paused(remaining, reset), None, "{remaining} {reset}");
     }
     assert_eq!(adapter.paused_until_ms(&answer("{}"), 1_000), None);
+    // An answer that says how long to wait means it.
+    let mut response = HttpResponse { status: 429, ..answer("{}") };
+    for (name, value) in [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "360")] {
+        response.headers.push((name.to_owned(), value.to_owned()));
+    }
+    let until = adapter.paused_until_ms(&response, 1_000);
+    response.headers.push(("Retry-After".to_owned(), "1".to_owned()));
+    assert_eq!((until, adapter.paused_until_ms(&response, 1_000)), (Some(361_000), None));
 }
 
 #[test]

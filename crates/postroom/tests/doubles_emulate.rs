@@ -3,10 +3,16 @@
 
 mod harness;
 
+#[path = "doubles/github.rs"]
+mod github;
+#[path = "doubles/linear.rs"]
+mod linear;
 #[path = "doubles/resend.rs"]
 mod resend;
 #[path = "doubles/slack.rs"]
 mod slack;
+#[path = "doubles/twilio.rs"]
+mod twilio;
 
 use harness::{Project, Server};
 use serde_json::{Value, json};
@@ -14,8 +20,13 @@ use serde_json::{Value, json};
 /// A project with one connection of a provider, and a workflow `act` whose only step is an action
 /// with what an event `ACT` brings: these fields, of which those with a `?` may be missing.
 fn acting(provider: &str, base: &str, uses: &str, fields: &[&str]) -> Project {
-    let config =
-        format!("connections:\n  {provider}: {{provider: {provider}, baseUrl: \"{base}\"}}\n");
+    let connection = format!("{{provider: {provider}, baseUrl: \"{base}\"}}");
+    acting_by(provider, &connection, uses, fields)
+}
+
+/// The same, with the whole connection as it stands in the configuration.
+fn acting_by(provider: &str, connection: &str, uses: &str, fields: &[&str]) -> Project {
+    let config = format!("connections:\n  {provider}: {connection}\n");
     let mut text = format!(
         "workflow: act\non: [{{event: ACT}}]\ndedupe: ${{{{ event.data.id }}}}\nsteps:\n  \
          - id: act\n    uses: {uses}\n    retry: {{attempts: 3, backoff: fixed, delay: 10ms}}\n"

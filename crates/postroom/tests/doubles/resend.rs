@@ -5,9 +5,6 @@ use serde_json::{Value, json};
 use super::harness::{Double, Doubles, Fault, Project};
 use super::{act, acting, refused};
 
-/// The adapter as the cookbook has it: one of a project's own.
-const ADAPTER: &str = include_str!("../../../../examples/cookbook/adapters/resend.yaml");
-
 fn started() -> (Doubles, Double) {
     let seed = json!({"resend": {"domains": [{"name": "example.com"}]}});
     let doubles = Doubles::emulate(&["resend"], &seed);
@@ -18,7 +15,7 @@ fn started() -> (Doubles, Double) {
 fn project(resend: &Double) -> Project {
     let fields = ["from?", "to", "subject", "text"];
     let project = acting("resend", &resend.url(), "resend/send_email", &fields);
-    project.file("adapters/resend.yaml", ADAPTER).env("RESEND_API_KEY", "re_doubles")
+    project.env("RESEND_API_KEY", "re_doubles")
 }
 
 /// The mails that the double took.
