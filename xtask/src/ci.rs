@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Failure, cargo, suite, tidy};
+use crate::{Failure, cargo, descriptions, suite, tidy};
 
 struct Stage {
     name: &'static str,
@@ -18,6 +18,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "clippy", run: || cargo::stream(CLIPPY) },
     Stage { name: "docs", run: || cargo::stream_with(DOCS, &[("RUSTDOCFLAGS", "-D warnings")]) },
     Stage { name: "test", run: || suite::run(&[]) },
+    Stage { name: "descriptions", run: descriptions::if_there },
 ];
 
 const CLIPPY: &[&str] =

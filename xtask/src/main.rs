@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod descriptions;
 mod doubles;
 mod suite;
 mod tidy;
@@ -28,6 +29,11 @@ const TASKS: &[Task] = &[
     Task { name: "tidy", about: "check the house rules of STYLE.md", run: tidy::run },
     Task { name: "ci", about: "fmt, clippy, tidy, docs and test, as the CI does", run: ci::run },
     Task { name: "doubles", about: "install what tests of the binary talk to", run: doubles::run },
+    Task {
+        name: "descriptions",
+        about: "import the descriptions of a folder and check every request",
+        run: descriptions::run,
+    },
     Task { name: "bench", about: "run the benchmarks; arguments go to them", run: bench::run },
 ];
 
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
 fn usage() -> String {
     let mut text = String::from("usage: cargo xtask <task> [arguments]\n\ntasks:\n");
     for task in TASKS {
-        text.push_str(&format!("  {:<7} {}\n", task.name, task.about));
+        text.push_str(&format!("  {:<12} {}\n", task.name, task.about));
     }
     text
 }

@@ -8,6 +8,7 @@ mod action;
 mod auth;
 mod discovery;
 mod document;
+mod drift;
 mod example;
 mod fits;
 mod inputs;
@@ -27,6 +28,7 @@ use serde_json::Value;
 use self::action::Made;
 use self::auth::Auth;
 use self::document::{Document, text};
+pub use self::drift::{Change, Drift};
 use self::operation::Operation;
 use self::writer::{Out, write_entry};
 

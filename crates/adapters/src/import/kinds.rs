@@ -15,6 +15,7 @@ impl Default for Kinds {
 
 impl Kinds {
     pub const ALL: Self = Self(0x7f);
+    pub const NONE: Self = Self(0);
     pub const NULL: Self = Self(1);
     pub const BOOLEAN: Self = Self(2);
     pub const INTEGER: Self = Self(4);

@@ -13,7 +13,7 @@ use super::writer::Out;
 /// How deep schemas nest.
 const MAX_DEPTH: usize = 6;
 /// The most values of an enumeration that are listed.
-const MAX_VALUES: usize = 40;
+pub(super) const MAX_VALUES: usize = 40;
 /// The longest enumeration, in bytes.
 const MAX_VALUES_BYTES: usize = 800;
 /// The most fields of an object of an answer that are listed.

@@ -28,6 +28,14 @@ pub(crate) enum Adapter {
     },
     /// Write an adapter from the description of an API; without a choice, list its operations
     Import(AdapterImport),
+    /// Compare an adapter with a newer description of its API
+    Drift {
+        /// The adapter's name, or the file of its manifest
+        manifest: String,
+        /// The description; - is standard input
+        #[arg(value_name = "SPEC")]
+        spec: PathBuf,
+    },
 }
 
 /// `adapter import`.

@@ -3,6 +3,7 @@
 
 mod changes;
 mod diff;
+mod drift;
 mod fields;
 mod import;
 mod list;
@@ -36,16 +37,13 @@ pub(super) fn run(
     options: &home::Options,
     output: &Output,
 ) -> Result<(), Failed> {
-    if let Adapter::Import(args) = command {
-        // A description is read outside of any project too, and beside one with problems.
-        return import::run(args, output);
-    }
-    let known = known(options)?;
     match command {
-        Adapter::Import(_) => Ok(()),
-        Adapter::List => list::run(&known.catalog, output),
-        Adapter::Show { name, markdown } => show::run(name, *markdown, &known, output),
-        Adapter::Diff { old, new } => diff::run(old, new, &known, output),
+        // A description is read beside a project with problems too.
+        Adapter::Import(args) => import::run(args, output),
+        Adapter::Drift { manifest, spec } => drift::run(manifest, spec, options, output),
+        Adapter::List => list::run(&known(options)?.catalog, output),
+        Adapter::Show { name, markdown } => show::run(name, *markdown, &known(options)?, output),
+        Adapter::Diff { old, new } => diff::run(old, new, &known(options)?, output),
     }
 }
 
