@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../tests/signer/mod.rs"]
+#[allow(dead_code, reason = "tests use more of it")]
 mod signer;
 
 use std::time::{Duration, Instant};
