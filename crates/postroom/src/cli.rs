@@ -14,7 +14,7 @@ mod secrets;
 mod sources;
 mod workflows;
 
-pub(crate) use adapter::{Adapter, AdapterImport};
+pub(crate) use adapter::{Adapter, AdapterImport, Try};
 pub(crate) use connections::{Connections, Login};
 pub(crate) use files::{Dev, EventSchema, FileKind, Schema};
 pub(crate) use secrets::Secrets;

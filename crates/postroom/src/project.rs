@@ -12,6 +12,7 @@ use postroom_engine::oauth::Folder;
 use postroom_engine::outbound::Http;
 use postroom_engine::{Bell, Clock, Engine, Parts, Project, Retention, Settings, Source};
 use postroom_server::{AdminToken, Options};
+use postroom_store::Store;
 use postroom_store::sqlite::Sqlite;
 
 use crate::assemble::{Assembled, assemble};
@@ -96,18 +97,46 @@ async fn build(
     options: &home::Options,
     sandbox: bool,
 ) -> Result<Opened, Unopened> {
-    let Assembled { project, mut sources, secrets, mut notes } = assembled;
     let home = Home::of(&loaded, options);
+    let bell = Arc::new(Bell::default());
+    let refused = |error| store_failed(&home, error);
+    let store = Sqlite::open(&home.0, Arc::clone(&bell) as _, SystemClock.now_ms());
+    let store = Arc::new(store.map_err(refused)?);
+    over((store, bell), home, loaded, assembled, sandbox).await
+}
+
+/// Builds the engine of a project over a store in memory, of which nothing stays. Tokens of
+/// connections are those of its data folder.
+///
+/// # Errors
+/// By what the caller does next.
+pub(crate) async fn apart(
+    loaded: Loaded,
+    assembled: Assembled,
+    options: &home::Options,
+) -> Result<Engine, Unopened> {
+    let home = Home::of(&loaded, options);
+    let bell = Arc::new(Bell::default());
+    let store = stage::empty(Arc::clone(&bell));
+    Ok(over((store, bell), home, loaded, assembled, false).await?.engine)
+}
+
+async fn over(
+    (store, bell): (Arc<dyn Store>, Arc<Bell>),
+    home: Home,
+    loaded: Loaded,
+    assembled: Assembled,
+    sandbox: bool,
+) -> Result<Opened, Unopened> {
+    let Assembled { project, mut sources, secrets, mut notes } = assembled;
     intake::keep_tokens(&mut sources, &home);
     let Loaded { config, warnings, .. } = loaded;
     notes.splice(0..0, warnings);
-    let bell = Arc::new(Bell::default());
     let clock = Arc::new(SystemClock);
     let refused = |error| store_failed(&home, error);
-    let store = Sqlite::open(&home.0, Arc::clone(&bell) as _, clock.now_ms()).map_err(refused)?;
     let secrets = Arc::new(secrets);
     let parts = Parts {
-        store: Arc::new(store),
+        store,
         bell,
         clock,
         secrets: Arc::clone(&secrets) as _,

@@ -2,7 +2,8 @@
 
 mod harness;
 
-use harness::Project;
+use harness::{Double, Project, Reply};
+use serde_json::{Value, json};
 
 /// A provider of the project's own.
 const NTFY: &str = "\
@@ -123,14 +124,72 @@ fn what_breaks_is_told_with_file_and_line() {
     project.write("new.yaml", &null);
     let differs = project.run(&["adapter", "diff", "invoices", "new.yaml", "--json"]);
     assert_eq!(differs.code, Some(1));
-    let document: serde_json::Value = serde_json::from_str(&differs.out).expect("JSON");
+    let document: Value = serde_json::from_str(&differs.out).expect("JSON");
     let newest = &document["actions"][1];
     assert_eq!(newest["new"], "invoices/create@3");
     assert_eq!(newest["breaks"][0]["at"], "output.state");
     assert_eq!(newest["breaks"][0]["what"], "may be null now");
     assert_eq!(document["used"][0]["step"], "make");
     // The step names the oldest contract, which stays as it was.
-    assert_eq!(document["breaks"], serde_json::json!([]));
+    assert_eq!(document["breaks"], json!([]));
     let mixed = project.run(&["adapter", "diff", "invoices/create@1", "new.yaml"]);
     assert_eq!(mixed.code, Some(2));
+}
+
+#[test]
+fn an_action_is_tried_without_sending_anything() {
+    let project = Project::new("")
+        .file("adapters/invoices.yaml", INVOICES)
+        .file("input.json", r##"{"channel": "#a", "text": "${{ event.data.channel }}"}"##)
+        .env("SLACK_BOT_TOKEN", "xoxb-real");
+    let tried = project.run(&["adapter", "try", "slack/post_message", "--input", "input.json"]);
+    assert!(tried.err.contains("nothing was sent"), "{}", tried.err);
+    let text = tried.good();
+    assert!(text.contains("POST https://slack.com/api/chat.postMessage\n"), "{text}");
+    assert!(text.contains("Authorization: Bearer ***\n"), "{text}");
+    // What is given is no expression.
+    assert!(text.contains("${{ event.data.channel }}") && !text.contains("xoxb-real"), "{text}");
+    let old = ["adapter", "try", "invoices/create@1", "customer=c_1", "euros=2"];
+    let document = project.run(&[&old[..], &["--sandbox", "--json"]].concat()).json();
+    assert_eq!(document["requests"][0]["body"], r#"{"cents":200,"currency":"EUR"}"#);
+    assert_eq!(document["outcome"], "done");
+    assert_eq!(document["output"], json!({"invoice": "in_1", "open": true}));
+    let misfit = project.run(&["adapter", "try", "invoices/create@1", "customer=c_1", "euro=2"]);
+    assert_eq!(misfit.code, Some(1));
+    assert!(misfit.err.contains("did you mean `euros`?"), "{}", misfit.err);
+    let refund = project.run(&["adapter", "try", "stripe/refund", "chargeId=ch_1", "--live"]);
+    assert_eq!(refund.code, Some(2));
+    assert!(refund.err.contains("nobody can be asked"), "{}", refund.err);
+}
+
+#[test]
+fn a_live_try_tells_what_the_answer_was_taken_for() {
+    const SECRET: &str = "sk_test_planted_secret_4712";
+    let double = Double::answering(Reply::json(200, &json!({"id": "in_9", "state": "paid"})));
+    let config = format!(
+        "connections:\n  bills: {{ provider: invoices, baseUrl: \"{url}\" }}\n  \
+         cards: {{ provider: stripe, baseUrl: \"{url}\" }}\n",
+        url = double.url()
+    );
+    let project = Project::new(&config)
+        .file("adapters/invoices.yaml", INVOICES)
+        // What other workflows get wrong is not what is tried.
+        .file("workflows/broken.yaml", "workflow: broken\n")
+        .env("STRIPE_API_KEY", SECRET);
+    let tried = ["adapter", "try", "invoices/create@1", "customer=c_1", "euros=2", "--live"];
+    let text = project.run(&[&tried[..], &["--connection", "bills"]].concat()).good();
+    assert!(text.contains("outcome: done\n") && text.contains("\"invoice\": \"in_9\""), "{text}");
+    assert_eq!(double.lines(), ["POST /customers/c_1/invoices"]);
+    // A failure is told with its code, once, and without the credential that is repeated in it.
+    let said = json!({"error": {"type": "invalid_request_error", "code": "charge_already_refunded",
+        "message": format!("no such charge for {SECRET}")}});
+    let refusing = Double::answering(Reply::json(400, &said));
+    project.write("automation.config.yaml", &config.replace(&double.url(), &refusing.url()));
+    let tried = ["adapter", "try", "stripe/refund", "chargeId=ch_1", "--connection", "cards"];
+    let refused = project.run(&[&tried[..], &["--live", "--yes"]].concat());
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.out.contains("outcome: refused\n"), "{refused:?}");
+    assert!(refused.err.contains("[charge_already_refunded]"), "{refused:?}");
+    assert!(!format!("{refused:?}").contains(SECRET), "{refused:?}");
+    assert_eq!(refusing.lines(), ["POST /v1/refunds"]);
 }

@@ -17,6 +17,8 @@ pub(crate) enum Adapter {
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
+    /// Try one action by hand; nothing is sent unless --live says so
+    Try(Try),
     /// Tell what breaks where one contract takes the place of another, with file and line
     Diff {
         /// What is used now: an action, an adapter or the file of a manifest
@@ -63,4 +65,31 @@ pub(crate) struct AdapterImport {
     /// Overwrite the file that is there
     #[arg(long)]
     pub force: bool,
+}
+
+/// `adapter try`.
+#[derive(Debug, Args)]
+pub(crate) struct Try {
+    /// The action, as in slack/post_message or stripe/refund@1
+    #[arg(value_name = "ACTION")]
+    pub uses: String,
+    /// Values of the input by name, as in amount=1500 or metadata.order=A-1 [default: the
+    /// example's input, where nothing is sent]
+    #[arg(value_name = "NAME=VALUE", conflicts_with = "input")]
+    pub values: Vec<String>,
+    /// The input as JSON in a file; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// The connection to use [default: that of the provider]
+    #[arg(long, value_name = "NAME")]
+    pub connection: Option<String>,
+    /// Send it
+    #[arg(long)]
+    pub live: bool,
+    /// Answer it from the recorded example, and show what comes of it
+    #[arg(long, conflicts_with = "live")]
+    pub sandbox: bool,
+    /// Do not ask before something is sent that moves money or destroys something
+    #[arg(short, long, requires = "live")]
+    pub yes: bool,
 }

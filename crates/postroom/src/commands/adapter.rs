@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod page;
 mod show;
+mod trial;
 mod words;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ struct Known {
 }
 
 /// Carries out `adapter ...`.
-pub(super) fn run(
+pub(super) async fn run(
     command: &Adapter,
     options: &home::Options,
     output: &Output,
@@ -44,6 +45,7 @@ pub(super) fn run(
         Adapter::List => list::run(&known(options)?.catalog, output),
         Adapter::Show { name, markdown } => show::run(name, *markdown, &known(options)?, output),
         Adapter::Diff { old, new } => diff::run(old, new, &known(options)?, output),
+        Adapter::Try(args) => trial::run(args, known(options)?, options, output).await,
     }
 }
 

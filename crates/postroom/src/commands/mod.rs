@@ -77,7 +77,7 @@ async fn dispatch(cli: &Cli, output: &Output) -> Result<(), Failed> {
         }
         Command::Dlq(command) => dlq::run(command, global, output).await,
         Command::Workflows(command) => workflows::run(command, global, output).await,
-        Command::Adapter(command) => adapter::run(command, &options, output),
+        Command::Adapter(command) => adapter::run(command, &options, output).await,
         Command::Test(args) => test::run(args, &options, output),
         Command::Sources(command) => sources::run(command, &options, output),
         Command::Secrets(command) => secrets::run(command, &options, output).await,
