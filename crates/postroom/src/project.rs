@@ -118,7 +118,9 @@ pub(crate) async fn apart(
     let home = Home::of(&loaded, options);
     let bell = Arc::new(Bell::default());
     let store = stage::empty(Arc::clone(&bell));
-    Ok(over((store, bell), home, loaded, assembled, false).await?.engine)
+    let opened = over((store, bell), home, loaded, assembled, false).await?;
+    opened.secrets.ask().await;
+    Ok(opened.engine)
 }
 
 async fn over(

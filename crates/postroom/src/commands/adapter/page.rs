@@ -98,6 +98,13 @@ fn connection(adapter: &Adapter) -> String {
         let about = one_line(&it.summary);
         page.push_str(&format!("| `{}` | `{}` | {needed} | {about} |\n", it.name, it.env));
     }
+    if !adapter.settings.is_empty() {
+        page.push_str("\n| setting | needed | what it is |\n| --- | --- | --- |\n");
+    }
+    for it in &adapter.settings {
+        let needed = if it.required { "yes" } else { "no" };
+        page.push_str(&format!("| `{}` | {needed} | {} |\n", it.name, one_line(&it.summary)));
+    }
     if !adapter.auth.is_empty() {
         let sent: Vec<String> =
             adapter.auth.iter().map(|it| format!("`{}`", words::header(it))).collect();
@@ -106,20 +113,38 @@ fn connection(adapter: &Adapter) -> String {
     if let Some(limits) = words::limits(adapter) {
         page.push_str(&format!("\nAt most {limits}, for one connection.\n"));
     }
+    if let Some(oauth) = &adapter.oauth {
+        let scopes: Vec<String> = oauth.scopes.iter().map(|it| code(it)).collect();
+        let asked = if scopes.is_empty() { "no scope" } else { &scopes.join(", ") };
+        page.push_str(&format!(
+            "\nThe access token comes by [OAuth2](../../adapters.md#oauth2), `{}`, for {asked}.\n",
+            oauth.grant.word()
+        ));
+    }
     let entry = |it: &postroom_adapters::Credential| format!("{}: {}", it.name, it.env);
     let names: Vec<String> = adapter.credentials.iter().map(entry).collect();
     let credentials = match names.is_empty() {
         true => String::new(),
         false => format!("\n    credentials: {{ {} }}", names.join(", ")),
     };
-    let url = match &adapter.base_url {
-        Some(_) => "",
-        None => "\n    baseUrl: https://api.example.com",
+    let settings = words::settings(adapter).map(|it| format!("\n    config: {it}"));
+    let settings = settings.unwrap_or_default();
+    // A call with a whole URL needs no base.
+    let below = |action: &Action| action.calls.iter().any(|it| it.line().contains(" /"));
+    let homeless = adapter.base_url.is_none() && adapter.actions.iter().any(|it| below(it));
+    if names.is_empty() && settings.is_empty() && !homeless && adapter.base_url.is_none() {
+        return page;
+    }
+    let url = if homeless { "\n    baseUrl: https://api.example.com" } else { "" };
+    let needs = homeless || adapter.settings.iter().any(|it| it.required);
+    let otherwise = match needs {
+        true => "A step needs this entry.",
+        false => "Without an entry a step uses what is shown here.",
     };
     let name = &adapter.name;
     page.push_str(&format!(
-        "\n```yaml\nconnections:\n  {name}:\n    provider: {name}{url}{credentials}\n```\n\n\
-         Without an entry a step uses what is shown here.\n"
+        "\n```yaml\nconnections:\n  {name}:\n    provider: {name}{url}{settings}{credentials}\n```\n\n\
+         {otherwise}\n"
     ));
     page
 }

@@ -44,6 +44,7 @@ fn of_adapter(adapter: &Adapter, catalog: &Catalog, output: &Output) -> String {
     ];
     rows.extend(adapter.base_url.iter().map(|url| field("base URL", url)));
     rows.extend(adapter.auth.iter().map(|it| field("sends", words::header(it))));
+    rows.extend(words::settings(adapter).map(|settings| field("settings", settings)));
     rows.extend(words::limits(adapter).map(|limits| field("limits", limits)));
     let webhook = if adapter.webhook.is_some() { "yes" } else { "no" };
     rows.push(field("webhook", webhook));

@@ -17,8 +17,27 @@ pub(super) fn repeating(action: &Action) -> &'static str {
         Idempotency::Key => "sent again under the same key, it is answered as the first time",
         Idempotency::Natural => "sent again, it comes to the same",
         Idempotency::Read => "it changes nothing",
+        Idempotency::None if looked_up(action) => {
+            "sent again, it takes effect again: a lost answer is looked up first"
+        }
         Idempotency::None => "sent again, it takes effect again: a lost answer waits for a person",
     }
+}
+
+/// Whether every call that takes effect again can be looked up.
+fn looked_up(action: &Action) -> bool {
+    let action = action.performer();
+    let mut calls = action.calls.iter().enumerate();
+    calls.all(|(index, call)| {
+        call.idempotency.repeatable() || action.lookup_after_ms(index).is_some()
+    })
+}
+
+/// The settings of a connection as its entry in the configuration holds them.
+pub(super) fn settings(adapter: &Adapter) -> Option<String> {
+    let entry = |it: &postroom_adapters::Setting| format!("{}: {}", it.name, it.example);
+    let needed: Vec<String> = adapter.settings.iter().map(entry).collect();
+    (!needed.is_empty()).then(|| format!("{{ {} }}", needed.join(", ")))
 }
 
 /// A length of time in its largest whole unit, as manifests have it: `30s`.
@@ -40,6 +59,9 @@ pub(super) fn limits(adapter: &Adapter) -> Option<String> {
 /// A header that carries a credential, with its name in place of the credential.
 pub(super) fn header(header: &SecretHeader) -> String {
     let filled = header.template.replace("{}", &format!("{{{}}}", header.credential));
+    if header.header == ":path" {
+        return format!("path: /{filled}/…");
+    }
     let value = if header.basic { format!("Basic base64({filled})") } else { filled };
     format!("{}: {value}", header.header)
 }
