@@ -143,8 +143,8 @@ fn connection(adapter: &Adapter) -> String {
     };
     let name = &adapter.name;
     page.push_str(&format!(
-        "\n```yaml\nconnections:\n  {name}:\n    provider: {name}{url}{settings}{credentials}\n```\n\n\
-         {otherwise}\n"
+        "\n```yaml\nconnections:\n  {name}:\n    \
+         provider: {name}{url}{settings}{credentials}\n```\n\n{otherwise}\n"
     ));
     page
 }
