@@ -46,6 +46,8 @@ pub struct Adapter {
     pub limit_headers: Vec<LimitHeaders>,
     /// How its webhooks are verified and described, if it sends any.
     pub webhook: Option<Arc<Webhook>>,
+    /// What tests a connection to it, if it says so.
+    pub probe: Option<Probe>,
     /// What can be done with it; every version of every action.
     pub actions: Vec<Arc<Action>>,
     /// The file it was read from.
@@ -83,6 +85,15 @@ pub(crate) const PATH: &str = ":path";
 
 /// What stands in the path for a credential until the request is sent.
 pub(crate) const VEILED: &str = "***";
+
+/// A call that changes nothing, by which a connection is tested.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// The action.
+    pub action: String,
+    /// What it is given.
+    pub input: Json,
+}
 
 /// A header whose value holds a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,8 +51,8 @@ mod url;
 mod webhook;
 
 pub use adapter::{
-    Action, Adapter, Call, Credential, Example, Expected, Idempotency, RateLimit, RecordedFailure,
-    SecretHeader, Setting,
+    Action, Adapter, Call, Credential, Example, Expected, Idempotency, Probe, RateLimit,
+    RecordedFailure, SecretHeader, Setting,
 };
 pub use becomes::{Back, Becomes, Upgraded};
 pub use catalog::{Catalog, MANIFESTS};

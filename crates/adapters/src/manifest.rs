@@ -9,6 +9,7 @@ mod becomes;
 mod mail;
 mod names;
 mod oauth;
+mod probe;
 mod reading;
 mod record;
 mod request;
@@ -98,9 +99,11 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         None => fields.need(source, "actions"),
     };
     let silent = actions.is_none() && webhook.is_some();
+    let probe = fields.take("test");
     fields.finish(source);
     let actions = actions.map(|node| action::list(source, node, &Arc::new(provider)));
     let actions = actions.or(silent.then(Vec::new));
+    let probe = probe.and_then(|node| probe::read(source, node, actions.as_deref()?));
     Some(Adapter {
         name: name?,
         title: title?,
@@ -113,6 +116,7 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         limits,
         limit_headers: limit_headers.unwrap_or_default(),
         webhook: webhook.map(Arc::new),
+        probe,
         actions: actions?,
         file: source.file.to_owned(),
     })

@@ -69,8 +69,11 @@ fn incident() -> (Project, Server, Value) {
         double.url()
     );
     let project = Project::new(&config).workflow("call", WORKFLOW).env("INGEST_TOKEN", SECRET);
+    let schema =
+        json!({"type": "object", "properties": {"pin": {"type": "string", "format": "password"}}});
+    let project = project.file("schemas/GO.json", &schema.to_string());
     let server = project.start();
-    let run = send(&server, &json!({"id": 1}));
+    let run = send(&server, &json!({"id": 1, "pin": "marked-as-secret"}));
     assert_eq!(run["state"], "dead", "{run:#}");
     (project, server, run)
 }
@@ -99,6 +102,7 @@ fn what_a_provider_repeats_is_found_nowhere() {
     let captured = project.run(&["capture", run["id"].as_str().expect("an id")]).good();
     assert!(captured.contains("first-done"), "{captured}");
     nowhere("the captured test", &captured);
+    assert!(!captured.contains("marked-as-secret"), "{captured}");
     let shown = project.run(&["runs", "show", run["id"].as_str().expect("an id")]).good();
     nowhere("the command line", &shown);
     nowhere("the log", &server.log.text());

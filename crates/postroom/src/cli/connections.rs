@@ -5,6 +5,13 @@ use clap::{Args, Subcommand};
 /// `connections`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connections {
+    /// List connections: where they go, and where their credentials are found; never a value
+    List,
+    /// Make a harmless call with each connection and say what is wrong
+    Test {
+        /// Only this connection
+        name: Option<String>,
+    },
     /// Allow Postroom to act for an account, in a browser, and keep the tokens
     Login(Login),
     /// Forget the tokens of a connection

@@ -19,7 +19,7 @@ use crate::fixture::event::Staged;
 use crate::fixture::veil::Veil;
 use crate::output::{self, Output};
 use crate::reach::{Ask, Reach};
-use crate::{config, home};
+use crate::{config, contracts, home};
 
 /// What stands beside the run's own fields.
 #[derive(Deserialize)]
@@ -45,7 +45,14 @@ pub(super) async fn run(
     let event = Staged::of_json(&event).map_err(|why| anyhow!("the event: {why}"))?;
     let personal = &loaded.config.personal;
     secrets.ask().await;
-    let veil = Veil::new(&secrets.by_name(), personal);
+    // What a schema marks as secret is nobody's business either.
+    let marked = contracts::events(&loaded.folder, &mut Vec::new()).marked;
+    let marked = marked.into_values().flatten().filter_map(|mut path| {
+        path.retain(|name| name != "[]");
+        path.pop()
+    });
+    let hidden: Vec<String> = personal.iter().cloned().chain(marked).collect();
+    let veil = Veil::new(&secrets.by_name(), &hidden);
     let told = Told { run, event, journal: beside.journal };
     let redactor = Redactor::new(&secrets.all());
     let mut captured = capture(&told, &project, veil).map_err(|why| anyhow!(why))?;

@@ -2,7 +2,10 @@
 //! a server works on it or not; the server notices what changed.
 
 mod callback;
+mod known;
+mod list;
 mod login;
+mod test;
 
 use std::sync::Arc;
 
@@ -45,6 +48,10 @@ pub(super) async fn run(
     let folder = Folder::below(&home::Home::of(&loaded, options).0);
     let accounts = Accounts { assembled, folder };
     match command {
+        Connections::List => list::run(&accounts.known().await, output),
+        Connections::Test { name } => {
+            test::run(&accounts.known().await, name.as_deref(), output).await
+        }
         Connections::Login(args) => login::run(args, &accounts, output).await,
         Connections::Logout { name } => accounts.logout(name, output),
         Connections::Status { name } => accounts.status(name.as_deref(), output),
