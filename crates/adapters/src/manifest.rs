@@ -103,7 +103,6 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
     fields.finish(source);
     let actions = actions.map(|node| action::list(source, node, &Arc::new(provider)));
     let actions = actions.or(silent.then(Vec::new));
-    let probe = probe.and_then(|node| probe::read(source, node, actions.as_deref()?));
     Some(Adapter {
         name: name?,
         title: title?,
@@ -116,7 +115,7 @@ fn document(source: &mut Source<'_>, root: &Node) -> Option<Adapter> {
         limits,
         limit_headers: limit_headers.unwrap_or_default(),
         webhook: webhook.map(Arc::new),
-        probe,
+        probe: probe.and_then(|node| probe::read(source, node, actions.as_deref()?)),
         actions: actions?,
         file: source.file.to_owned(),
     })
