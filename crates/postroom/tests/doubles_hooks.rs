@@ -9,6 +9,8 @@ mod github;
 mod linear;
 #[path = "doubles/hooks/stripe.rs"]
 mod stripe;
+#[path = "doubles/hooks/twilio.rs"]
+mod twilio;
 
 use harness::{PATIENCE, Project, Server};
 use serde_json::Value;
