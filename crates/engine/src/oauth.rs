@@ -322,7 +322,7 @@ impl Held {
                 adapter = connection.adapter,
                 code,
                 "connection `{name}` is broken and its runs wait: {detail}; {}",
-                reconnect(name, connection.keeps_tokens(), again.is_some()),
+                reconnect(connection, again.is_some()),
             );
         } else if !broken {
             let name = &connection.name;
@@ -336,12 +336,16 @@ impl Held {
 }
 
 /// What a person does about a connection that is broken.
-fn reconnect(connection: &str, person: bool, client: bool) -> String {
-    let login = format!("`postroom connections login {connection}`");
-    match (client, person) {
+fn reconnect(connection: &Connection, client: bool) -> String {
+    let login = format!("`postroom connections login {}`", connection.name);
+    let what = match (client, connection.keeps_tokens()) {
         (false, _) => format!("reconnect it: {login}"),
         (true, true) => format!("check the client's id and secret, or reconnect it: {login}"),
         (true, false) => "check the client's id and secret".to_owned(),
+    };
+    match connection.credentials.get(ACCESS_TOKEN) {
+        Some(by_hand) => format!("{what}; or set {by_hand}, a token made by hand"),
+        None => what,
     }
 }
 

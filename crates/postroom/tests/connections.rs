@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use harness::{Client, Double, Project, Received, Reply, Service};
+use harness::{Client, Double, Fault, Project, Received, Reply, Service};
 use serde_json::{Value, json};
 
 const MANIFEST: &str = r#"
@@ -115,18 +115,23 @@ struct Stage {
 }
 
 fn stage() -> Stage {
+    let stage = stage_with("");
+    Stage { project: stage.project.env("ACME_SECRET", "secret-of-acme"), ..stage }
+}
+
+/// With this in the configuration too, and without the client's secret.
+fn stage_with(section: &str) -> Stage {
     let revoked = Arc::new(AtomicBool::new(false));
     let acme = Double::new(Acme { count: 0, revoked: Arc::clone(&revoked) });
     let url = acme.url();
     let config = format!(
         "connections:\n  acme:\n    provider: acme\n    baseUrl: {url}\n    oauth:\n      \
-         authorize: {url}/allow\n      token: {url}/token\n"
+         authorize: {url}/allow\n      token: {url}/token\n{section}"
     );
     let project = Project::new(&config)
         .file("adapters/acme.yaml", MANIFEST)
         .workflow("make", WORKFLOW)
-        .env("ACME_ID", "id")
-        .env("ACME_SECRET", "secret-of-acme");
+        .env("ACME_ID", "id");
     Stage { acme, revoked, project }
 }
 
@@ -250,4 +255,26 @@ fn what_cannot_be_logged_in_says_why() {
     let none = stage.project.env("ACME_SECRET", "").run(&["connections", "login", "acme"]);
     assert_eq!(none.code, Some(1), "{}", none.err);
     assert!(none.err.contains("`ACME_SECRET` is not set"), "{}", none.err);
+}
+
+#[test]
+fn a_login_waits_for_the_vault_that_holds_the_clients_secret() {
+    let held = json!({"data": {"ACME_SECRET": "secret-of-acme"}, "metadata": {"version": 1}});
+    let vault = Double::answering(Reply::json(200, &json!({"data": held})));
+    let sealed = Reply::json(503, &json!({"errors": ["sealed"]}));
+    vault.fault("", 1, &Fault::Instead(sealed));
+    let section = format!(
+        "secrets:\n  vault: {{ address: \"{}\", path: postroom, token: VAULT_TOKEN }}\n",
+        vault.url()
+    );
+    let stage = stage_with(&section);
+    let project = stage.project.env("VAULT_TOKEN", "hvs.token");
+    let stage = Stage { project, ..stage };
+    let refused = stage.project.run(&["connections", "login", "acme"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    for part in ["`ACME_SECRET` is not set, and not every place was read: Vault at", "sealed"] {
+        assert!(refused.err.contains(part), "{}", refused.err);
+    }
+    login(&stage);
+    assert_eq!(vault.received().len(), 2);
 }

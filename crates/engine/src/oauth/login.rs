@@ -63,8 +63,14 @@ impl<'a> Login<'a> {
             let message = format!("connection `{name}` asks for its tokens itself");
             return Err(refused(message, "set its credentials; there is nothing to log in to"));
         }
-        let client = client(connection, secrets).map_err(|failure| {
-            failure.with_hint("set it in the environment or in .env, and log in again")
+        let client = client(connection, secrets).map_err(|failure| match secrets.unready() {
+            // It may well be there.
+            Some(why) => {
+                let message = format!("{}, and not every place was read: {why}", failure.message);
+                Failure::new(failure.code, message)
+                    .with_hint("see to it, or set it in the environment, and log in again")
+            }
+            None => failure.with_hint("set it in the environment or in .env, and log in again"),
         })?;
         let (state, verifier) = (chance()?, chance()?);
         Ok(Self { connection, oauth, secrets, client, redirect, state, verifier })

@@ -1,7 +1,7 @@
 //! The reference page of an adapter, as Markdown: `docs/reference/adapters/` holds those of the
 //! built-in ones, and a test compares them. `BLESS=1` writes them anew.
 
-use postroom_adapters::{Action, Adapter};
+use postroom_adapters::{ACCESS_TOKEN, Action, Adapter, Grant};
 use postroom_core::yaml::Source;
 
 use super::fields;
@@ -110,16 +110,9 @@ fn connection(adapter: &Adapter) -> String {
             adapter.auth.iter().map(|it| format!("`{}`", words::header(it))).collect();
         page.push_str(&format!("\nSent with every request: {}.\n", sent.join(", ")));
     }
+    page.push_str(&access(adapter));
     if let Some(limits) = words::limits(adapter) {
         page.push_str(&format!("\nAt most {limits}, for one connection.\n"));
-    }
-    if let Some(oauth) = &adapter.oauth {
-        let scopes: Vec<String> = oauth.scopes.iter().map(|it| code(it)).collect();
-        let asked = if scopes.is_empty() { "no scope" } else { &scopes.join(", ") };
-        page.push_str(&format!(
-            "\nThe access token comes by [OAuth2](../../adapters.md#oauth2), `{}`, for {asked}.\n",
-            oauth.grant.word()
-        ));
     }
     let entry = |it: &postroom_adapters::Credential| format!("{}: {}", it.name, it.env);
     let names: Vec<String> = adapter.credentials.iter().map(entry).collect();
@@ -147,6 +140,34 @@ fn connection(adapter: &Adapter) -> String {
          provider: {name}{url}{settings}{credentials}\n```\n\n{otherwise}\n"
     ));
     page
+}
+
+/// How access tokens are come by, where that is by OAuth2.
+fn access(adapter: &Adapter) -> String {
+    let Some(oauth) = &adapter.oauth else { return String::new() };
+    let more = "[OAuth2](../../connections.md#oauth2)";
+    let name = &adapter.name;
+    let mut said = match oauth.grant {
+        Grant::AuthorizationCode => format!(
+            "\nAccess is given by {more}: `postroom connections login {name}` (the name of the \
+             connection) prints a page at which a person allows it, once."
+        ),
+        Grant::ClientCredentials => format!(
+            "\nAccess is given by {more}: Postroom asks for tokens with the client's own \
+             credentials, and nobody has to log in."
+        ),
+    };
+    let scopes: Vec<String> = oauth.scopes.iter().map(|scope| code(scope)).collect();
+    if !scopes.is_empty() {
+        said.push_str(&format!(" Scopes: {}.", scopes.join(", ")));
+    }
+    if adapter.credentials.iter().any(|it| it.name == ACCESS_TOKEN) {
+        said.push_str(&format!(
+            " Where `{ACCESS_TOKEN}` is set, that is used, and nothing is asked for."
+        ));
+    }
+    said.push('\n');
+    said
 }
 
 /// How webhooks are signed and what they become, read from the manifest as it is written.
@@ -314,6 +335,23 @@ mod tests {
         }
         let there = std::fs::read_dir(folder()).unwrap().count();
         assert_eq!(there, pages.len(), "a page of an adapter that is gone: BLESS=1 removes it");
+    }
+
+    #[test]
+    fn a_page_says_how_access_is_given() {
+        let catalog = Catalog::builtin();
+        let said = |name: &str| access(catalog.adapter(name).unwrap());
+        let gmail = said("gmail");
+        for part in [
+            "`postroom connections login gmail`",
+            " Scopes: `https://www.googleapis.com/auth/gmail.send`, `https://",
+        ] {
+            assert!(gmail.contains(part), "{part}\n{gmail}");
+        }
+        assert!(!gmail.contains("`access_token` is set"), "{gmail}");
+        let hubspot = said("hubspot");
+        assert!(hubspot.contains("Where `access_token` is set, that is used"), "{hubspot}");
+        assert_eq!(said("stripe"), "");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) async fn run(
     output: &Output,
 ) -> Result<(), Failed> {
     let connection = accounts.connection(&args.name)?;
+    // What lies in Vault alone is known from here on.
+    accounts.assembled.secrets.ask().await;
     if connection.oauth.is_some() && !connection.asks_for_tokens(accounts.secrets()) {
         let detail = format!("connection `{}` has a token that was set by hand", args.name);
         let hint = "remove `access_token` from its secrets first; it would be used all the same";
