@@ -278,3 +278,65 @@ fn a_login_waits_for_the_vault_that_holds_the_clients_secret() {
     login(&stage);
     assert_eq!(vault.received().len(), 2);
 }
+
+/// An account at HubSpot: its token endpoint, and contacts for whoever brings the right token.
+struct HubSpot;
+
+impl Service for HubSpot {
+    fn answer(&mut self, request: &Received) -> Reply {
+        if request.path == "/oauth/v1/token" {
+            let client = request.field("client_id").zip(request.field("client_secret"));
+            assert_eq!(client, Some(("app".into(), "secret-of-app".into())));
+            let told = (request.header("authorization"), request.field("code_verifier"));
+            assert_eq!(told, (None, None), "it is told in the form, and knows no proof key");
+            let tokens =
+                json!({"access_token": "by-oauth", "refresh_token": "r", "expires_in": 1800});
+            return Reply::json(200, &tokens);
+        }
+        Reply::json(200, &json!({"id": "51", "properties": {"email": "ada@example.com"}}))
+    }
+}
+
+#[test]
+fn hubspot_takes_the_token_of_a_private_app_or_a_login() {
+    let hubspot = Double::new(HubSpot);
+    let url = hubspot.url();
+    let config = format!(
+        "connections:\n  crm:\n    provider: hubspot\n    baseUrl: {url}\n    oauth: {{ token: \
+         \"{url}/oauth/v1/token\" }}\n"
+    );
+    let workflow = "
+workflow: find
+on: [{event: FIND}]
+steps:
+  - { id: find, uses: hubspot/find_contact, connection: crm, with: { email: ada@example.com } }
+";
+    let project = Project::new(&config)
+        .workflow("find", workflow)
+        .env("HUBSPOT_CLIENT_ID", "app")
+        .env("HUBSPOT_CLIENT_SECRET", "secret-of-app");
+    let carried = |project: &Project| {
+        let server = project.start();
+        let run = server.run(&server.send("FIND", &json!({})), &["succeeded", "dead"]);
+        assert_eq!(run["state"], "succeeded", "{run:#}");
+        let received = hubspot.received();
+        received.last().unwrap().header("authorization").unwrap().to_owned()
+    };
+    let mut login = project.begin(&["connections", "login", "crm", "--paste"]);
+    let page = login.err.wait_for("the page", |line| line.starts_with("http")).unwrap();
+    assert!(page.starts_with("https://app.hubspot.com/oauth/authorize?"), "{page}");
+    assert!(page.contains("&scope=oauth+crm.objects.contacts.read+"), "{page}");
+    let (_, state) = page.split_once("&state=").unwrap();
+    let state = state.split('&').next().unwrap();
+    login.type_in(&format!("http://127.0.0.1:8976/callback?code=c&state={state}\n"));
+    login.end();
+    assert_eq!(carried(&project), "Bearer by-oauth");
+    // One that is set by hand wins, and there is nothing to log in to.
+    let project = project.env("HUBSPOT_TOKEN", "pat-by-hand");
+    assert_eq!(carried(&project), "Bearer pat-by-hand");
+    let refused = project.run(&["connections", "login", "crm"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    for part in ["has a token that was set by hand", "remove HUBSPOT_TOKEN"] {
+        assert!(refused.err.contains(part), "{}", refused.err);
+    }
+}

@@ -114,7 +114,7 @@ fn a_secret_of_vault_is_used_and_replaced_without_a_restart() {
 #[test]
 fn runs_wait_for_a_vault_that_does_not_answer_and_spend_no_attempt() {
     let (stripe, vault) = (Stripe::start(), Vault::new("sk_late_4711"));
-    let double = Double::new(vault.clone());
+    let double = Double::new(vault);
     double.fault("", 1, &Fault::Instead(Reply::json(503, &json!({"errors": ["sealed"]}))));
     let server = project(&stripe, &double).start_kept();
     let (_project, server) = server;

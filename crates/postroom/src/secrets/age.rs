@@ -259,7 +259,7 @@ mod tests {
         assert!(KEY.contains(&identity.text()));
         assert!(KEY.contains(&identity.recipient().to_string()), "{}", identity.recipient());
         for file in [GOLDEN, BINARY] {
-            assert_eq!(open(file, &[identity.clone()]).unwrap(), b"A: \"golden\"\n");
+            assert_eq!(open(file, std::slice::from_ref(&identity)).unwrap(), b"A: \"golden\"\n");
         }
     }
 

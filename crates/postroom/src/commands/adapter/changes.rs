@@ -191,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    fn told(changes: Vec<Change>) -> Vec<String> {
+    fn told(changes: &[Change]) -> Vec<String> {
         let sign = |breaks: bool| if breaks { "!" } else { "+" };
         changes.iter().map(|it| format!("{} {} {}", sign(it.breaks), it.at, it.what)).collect()
     }
@@ -210,7 +210,7 @@ mod tests {
         let mut found = Found(Vec::new());
         found.input(&old, &new, "input");
         assert_eq!(
-            told(found.0),
+            told(&found.0),
             [
                 "+ input.a may be left out now",
                 "+ input.a takes text or null now, took text",
@@ -238,7 +238,7 @@ mod tests {
         let mut found = Found(Vec::new());
         found.output(&old, &new, "output");
         assert_eq!(
-            told(found.0),
+            told(&found.0),
             [
                 "! output.a may be null now",
                 "! output.b may be missing now",

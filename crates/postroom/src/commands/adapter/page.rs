@@ -248,7 +248,7 @@ fn contract(what: &str, schema: &serde_json::Value) -> String {
     if fields.is_empty() {
         return format!("The {what} is {}.\n\n", fields::kind(schema));
     }
-    let mut page = format!("| {} | | what it holds | |\n| --- | --- | --- | --- |\n", what);
+    let mut page = format!("| {what} | | what it holds | |\n| --- | --- | --- | --- |\n");
     for field in fields {
         let needed = fields::needed(what, &field);
         let (kind, about) = (one_line(&field.kind), one_line(&field.about));
@@ -318,6 +318,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a switch for whoever runs the tests by hand")]
     fn the_reference_is_what_the_manifests_say() {
         let pages = pages();
         let bless = std::env::var_os("BLESS").is_some();

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use postroom_adapters::ACCESS_TOKEN;
 use postroom_core::{Failure, problem};
 use postroom_engine::clock::SystemClock;
 use postroom_engine::oauth::{Login, State};
@@ -29,8 +30,9 @@ pub(super) async fn run(
     accounts.assembled.secrets.ask().await;
     if connection.oauth.is_some() && !connection.asks_for_tokens(accounts.secrets()) {
         let detail = format!("connection `{}` has a token that was set by hand", args.name);
-        let hint = "remove `access_token` from its secrets first; it would be used all the same";
-        return Err(Failed::usage(detail, hint));
+        let name = connection.credentials.get(ACCESS_TOKEN).map_or(ACCESS_TOKEN, String::as_str);
+        let hint = format!("remove {name} from its secrets first; it would be used all the same");
+        return Err(Failed::usage(detail, &hint));
     }
     let state = match args.paste {
         true => by_paste(args, accounts, output).await?,
