@@ -96,8 +96,9 @@ fn kind_of(document: &Value) -> FileKind {
     let has = |key: &str| document.get(key).is_some();
     match () {
         () if has("workflow") && has("on") => FileKind::Workflow,
-        () if has("test") => FileKind::Test,
+        // A manifest may say how connections are tested.
         () if has("adapter") => FileKind::Adapter,
+        () if has("test") => FileKind::Test,
         () => FileKind::Config,
     }
 }
