@@ -321,6 +321,7 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "a switch for whoever runs the tests by hand")]
     fn the_reference_is_what_the_manifests_say() {
         let pages = pages();
+        #[allow(clippy::disallowed_methods, reason = "a test is told to write by a variable")]
         let bless = std::env::var_os("BLESS").is_some();
         if bless {
             let _ = std::fs::remove_dir_all(folder());
