@@ -10,8 +10,10 @@ use crate::adapter::{Action, Call, Idempotency, PATH, SecretHeader, VEILED};
 use crate::exchange::{Context, HttpRequest, Planned, READS};
 use crate::form::{self, Lists};
 use crate::headers::{Headers, header_value, is_header_name};
+use crate::mail::Reader;
 use crate::pages::Reading;
 use crate::scope::LIMITS;
+use crate::smtp::Server;
 use crate::url::{self, PathPart};
 
 /// The methods a request may have.
@@ -61,6 +63,8 @@ pub(crate) enum Target {
     Path(Vec<PathPart>),
     /// Anywhere, or below the base URL when it starts with `/`.
     Url(Template),
+    /// A mail server, which is given the message.
+    Server(Box<Server>),
 }
 
 /// A body of a request.
@@ -163,13 +167,18 @@ impl Action {
         let key = asked.honoured.then_some(asked.key);
         let place = |part: &str| format!("{}.{part}", asked.place);
         let request = asked.request;
+        if let Target::Server(server) = &request.target {
+            return self.posted(server, asked, scope);
+        }
         let method = self.method(asked, scope)?;
         let mut url = match &request.target {
+            Target::Server(_) => String::new(),
             Target::Path(parts) => self.path_url(parts, context, scope, &place("path"))?,
             Target::Url(template) => self.whole_url(template, context, scope, &place("url"))?,
         };
         let letter = request.mail.as_ref();
-        let letter = letter.map(|mail| self.letter(mail, scope, asked.key, &place("mail")));
+        let letter = letter
+            .map(|mail| self.letter(mail, Reader::Provider, scope, asked.key, &place("mail")));
         let letter = letter.transpose()?;
         let with_letter;
         let scope = match &letter {

@@ -10,6 +10,7 @@ impl Call {
     pub fn line(&self) -> String {
         let mut line = format!("{} ", self.request.method.source());
         match &self.request.target {
+            Target::Server(_) => line.push_str("by SMTP"),
             Target::Path(parts) => line.extend(parts.iter().map(|part| match part {
                 PathPart::Text(text) => text.as_str(),
                 PathPart::Value(template) => template.source(),

@@ -82,6 +82,7 @@ impl Action {
                     });
                     values.flat_map(|template| template.shows()).collect()
                 }
+                Target::Server(_) => Vec::new(),
                 Target::Url(template) => {
                     any_address = true;
                     template.shows()

@@ -47,6 +47,7 @@ mod sandbox;
 mod schema;
 mod scope;
 mod settings;
+pub mod smtp;
 mod url;
 mod webhook;
 

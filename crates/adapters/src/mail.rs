@@ -72,11 +72,21 @@ pub(crate) struct Letter {
     pub id: String,
 }
 
+/// Who takes the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A provider, which takes the recipients out of the headers, hidden ones too.
+    Provider,
+    /// A mail server, which is told the recipients: hidden ones stand in no header.
+    Server,
+}
+
 impl Action {
     /// The message of a call.
     pub(crate) fn letter(
         &self,
         fields: &Mapping,
+        reader: Reader,
         scope: &Scope<'_>,
         key: &str,
         place: &str,
@@ -84,7 +94,7 @@ impl Action {
         let json = self.render(fields, scope, place)?;
         let value: Value = serde_json::from_str(json.text())
             .map_err(|error| Failure::new("internal", format!("{self}, {place}: {error}")))?;
-        compose(&value, key).map_err(|wrong| {
+        compose(&value, reader, key).map_err(|wrong| {
             let message = format!("{self}, {place}.{}: {}", wrong.field, wrong.why);
             let failure = Failure::new("adapter/bad-mail", message);
             match wrong.hint {
@@ -114,7 +124,7 @@ impl Wrong {
     }
 }
 
-fn compose(mail: &Value, key: &str) -> Result<Letter, Wrong> {
+fn compose(mail: &Value, reader: Reader, key: &str) -> Result<Letter, Wrong> {
     let mut headers = Headers::new();
     let from = addresses(mail, "from")?;
     if from.len() > 1 {
@@ -150,7 +160,7 @@ fn compose(mail: &Value, key: &str) -> Result<Letter, Wrong> {
     if !cc.is_empty() {
         headers.set(header::Cc::from(together(cc)));
     }
-    if !bcc.is_empty() {
+    if !bcc.is_empty() && reader == Reader::Provider {
         headers.set(header::Bcc::from(together(bcc)));
     }
     let subject = line(mail, "subject")?.unwrap_or_default();
@@ -371,11 +381,11 @@ mod tests {
     use super::*;
 
     fn composed(mail: &Value) -> Letter {
-        compose(mail, "run-1.tell").unwrap()
+        compose(mail, Reader::Provider, "run-1.tell").unwrap()
     }
 
     fn refused(mail: &Value) -> String {
-        let wrong = compose(mail, "run-1.tell").unwrap_err();
+        let wrong = compose(mail, Reader::Provider, "run-1.tell").unwrap_err();
         format!("{}: {}", wrong.field, wrong.why)
     }
 
@@ -403,6 +413,9 @@ mod tests {
              Thank you.\r\nAnn\r\n"
         );
         assert_eq!(letter.text, wanted);
+        let server = compose(&mail, Reader::Server, "run-1.tell").unwrap();
+        assert!(!server.text.contains("audit@example.com"), "{}", server.text);
+        assert_eq!(server.recipients, letter.recipients);
     }
 
     #[test]
@@ -422,7 +435,7 @@ mod tests {
         let letter = composed(&mail);
         assert!(letter.text.is_ascii(), "{}", letter.text);
         assert_eq!(letter, composed(&mail));
-        let other = compose(&mail, "run-2.tell").unwrap();
+        let other = compose(&mail, Reader::Provider, "run-2.tell").unwrap();
         assert_ne!(letter.id, other.id);
         for wanted in [
             "multipart/mixed;\r\n boundary=\"=_mixed_",

@@ -14,6 +14,8 @@ use crate::exchange::Context;
 pub(crate) const REQUEST_ROOTS: &[&str] = &["input", "calls", "connection", "key"];
 /// What a request with a message may read, outside the message.
 pub(crate) const MAIL_ROOTS: &[&str] = &["mail", "input", "calls", "connection", "key"];
+/// What says which mail server a message goes to: no event may.
+pub(crate) const SERVER_ROOTS: &[&str] = &["connection"];
 /// What the request of a call with `pages` may read.
 pub(crate) const PAGE_ROOTS: &[&str] = &["page", "input", "calls", "connection", "key"];
 /// What the result of a call with `pages` may read.

@@ -3,6 +3,7 @@
 //! because a redirect could carry credentials elsewhere.
 
 mod guard;
+mod smtp;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -229,6 +230,9 @@ impl Http {
             let not_sent = |detail: String| NoAnswer::new(Lost::NotSent, detail);
             let url = reqwest::Url::parse(&request.url)
                 .map_err(|error| not_sent(format!("`{}`: {error}", request.url)))?;
+            if smtp::speaks(&url) {
+                return smtp::send(&request, &url, timeout_ms, &way).await;
+            }
             let passes = bounds(&url, &way)?;
             let client = self.client(passes, way.connection.authority.as_ref())?;
             let method = reqwest::Method::from_bytes(request.method.as_bytes())

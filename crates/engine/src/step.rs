@@ -386,15 +386,14 @@ impl Attempt {
         let dry = self.holds_back(call, &request, context);
         let auth = std::mem::take(&mut request.secrets);
         for slot in &auth {
+            let token = token.filter(|_| slot.credential == ACCESS_TOKEN).cloned();
             let name = call.connection.credentials.get(&slot.credential);
-            let secret = match token.filter(|_| slot.credential == ACCESS_TOKEN) {
-                Some(token) => Some(token.clone()),
-                None => name.and_then(|name| self.inner.secrets.get(name)),
-            };
-            let Some(secret) = secret else {
-                return Err(self.no_credential(call, &slot.credential));
-            };
-            request.fill(slot, secret.expose()).map_err(refused)?;
+            let secret = token.or_else(|| name.and_then(|name| self.inner.secrets.get(name)));
+            match secret {
+                Some(secret) => request.fill(slot, secret.expose()).map_err(refused)?,
+                None if self.may_be_left_out(call, slot) => {}
+                None => return Err(self.no_credential(call, &slot.credential)),
+            }
         }
         request.headers.push(("x-correlation-id".to_owned(), self.event.correlation.clone()));
         let step = self.step();

@@ -81,6 +81,7 @@ const NOT_OF_CHECK: &[(&[&str], &str)] = &[
             "call/unexpected-answer",
             "call/blocked-address",
             "call/answer-too-large",
+            "call/not-secure",
             "http/status",
             "http/redirect",
             "connection/credential-missing",

@@ -194,9 +194,16 @@ impl Calls<'_> {
         let mut made_up = Names::new(SANDBOX_ROOTS).within(within);
         let condition =
             fields.take("if").map(|node| asked.condition(source, node, &format!("{path}.if")));
+        let native = fields.take("native");
+        let native = native
+            .map(|node| choice(source, node, &format!("{path}.native"), &[("smtp", ())]).is_some());
         let node = fields.need(source, "request");
         let request = node.and_then(|node| {
-            request::read(source, node, &format!("{path}.request"), self.provider, &mut asked)
+            let path = format!("{path}.request");
+            match native {
+                None => request::read(source, node, &path, self.provider, &mut asked),
+                Some(known) => request::native(source, node, &path, &mut asked).filter(|_| known),
+            }
         });
         let key_read = asked.key_read || self.provider.key_header.is_some();
         let method = request.as_ref().map(|request| &request.method);

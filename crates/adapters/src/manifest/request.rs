@@ -9,7 +9,8 @@ use super::{bad, choice, mail};
 use crate::adapter::Provider;
 use crate::build::{Body, BodyKind, METHODS, Request, Target};
 use crate::form::Lists;
-use crate::scope::{MAIL_ROOTS, REQUEST_ROOTS};
+use crate::scope::{MAIL_ROOTS, REQUEST_ROOTS, SERVER_ROOTS};
+use crate::smtp::{METHOD, Server};
 use crate::url::{PathPart, path_parts, wrong_path_text};
 
 /// Reads a request.
@@ -25,7 +26,8 @@ pub(super) fn read(
     let target = target(source, &mut fields, path, provider, names);
     let mail = fields.take("mail");
     let mail = mail.and_then(|node| mail::read(source, node, &format!("{path}.mail"), names));
-    if mail.is_some() {
+    let with_mail = mail.is_some();
+    if with_mail {
         names.set_roots(MAIL_ROOTS);
     }
     let query = fields.take("query").map(|node| names.mapping(source, node));
@@ -37,13 +39,43 @@ pub(super) fn read(
             bodies.push(Body { kind, content });
         }
     }
-    names.set_roots(REQUEST_ROOTS);
+    if with_mail {
+        names.set_roots(REQUEST_ROOTS);
+    }
     let table = [("index", Lists::Index), ("bracket", Lists::Bracket), ("repeat", Lists::Repeat)];
     let lists = fields.take("lists");
     let lists = lists.map(|node| choice(source, node, &format!("{path}.lists"), &table));
     fields.finish(source);
     let lists = lists.unwrap_or(Some(Lists::default()))?;
     Some(Request { method: method?, target: target?, mail, query, headers, bodies, lists })
+}
+
+/// Reads a message for a mail server.
+pub(super) fn native(
+    source: &mut Source<'_>,
+    node: &Node,
+    path: &str,
+    names: &mut Names<'_>,
+) -> Option<Request> {
+    let mut fields = source.map(node, path)?;
+    let mut server = Names::new(SERVER_ROOTS);
+    let [host, port, tls] = ["host", "port", "tls"].map(|name| {
+        let node = fields.need(source, name)?;
+        server.template(source, node, &format!("{path}.{name}"))
+    });
+    let mail = fields.need(source, "mail");
+    let mail = mail.and_then(|node| mail::read(source, node, &format!("{path}.mail"), names));
+    fields.finish(source);
+    let server = Server { host: host?, port: port?, tls: tls? };
+    Some(Request {
+        method: Template::parse(METHOD).ok()?,
+        target: Target::Server(Box::new(server)),
+        mail: Some(mail?),
+        query: None,
+        headers: None,
+        bodies: Vec::new(),
+        lists: Lists::default(),
+    })
 }
 
 fn method(

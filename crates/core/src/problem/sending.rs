@@ -6,7 +6,7 @@ use super::table::kind;
 
 /// The rows of this file.
 pub(super) const SENDING: &[&Kind] =
-    &[&ADAPTER_BAD_MAIL, &BLOCKED_ADDRESS, &ANSWER_TOO_LARGE, &LOGIN_FAILED];
+    &[&ADAPTER_BAD_MAIL, &BLOCKED_ADDRESS, &ANSWER_TOO_LARGE, &LOGIN_FAILED, &NOT_SECURE];
 
 /// A message that cannot be composed.
 pub static ADAPTER_BAD_MAIL: Kind = kind(
@@ -46,4 +46,14 @@ pub static LOGIN_FAILED: Kind = kind(
     "A login came to no tokens: access was not allowed, nobody came back in time, the provider \
      refused the client or the code, or the tokens could not be kept. The message says which. \
      What was kept before is as it was.",
+);
+
+/// A server that is not secure enough.
+pub static NOT_SECURE: Kind = kind(
+    "call/not-secure",
+    422,
+    "a server that would be sent secrets in plain text",
+    "The mail server does not offer the encryption that the connection asks for, or credentials \
+     would travel to it in plain text. Nothing was sent. Set `tls` in `config` of the connection \
+     to what the server speaks.",
 );

@@ -1,7 +1,7 @@
 //! The credentials of a call: whether they are there before anything is written down about it, and
 //! what is said where one is not.
 
-use postroom_adapters::{ACCESS_TOKEN, HttpRequest};
+use postroom_adapters::{ACCESS_TOKEN, HttpRequest, SecretHeader};
 use postroom_core::{Failure, Outcome};
 
 use super::{Attempt, Call, refused};
@@ -29,8 +29,20 @@ impl Attempt {
             }
             let name = names.get(&slot.credential);
             name.and_then(|name| self.inner.secrets.get(name)).is_none()
+                && !self.may_be_left_out(call, slot)
         });
         missing.map_or(Ok(()), |slot| Err(self.no_credential(call, &slot.credential)))
+    }
+
+    /// Whether a header goes without its credential, which is optional and not set.
+    pub(super) fn may_be_left_out(&self, call: &Call<'_>, slot: &SecretHeader) -> bool {
+        let mut listed = call.adapter.credentials.iter();
+        let optional = listed.any(|known| known.name == slot.credential && !known.required);
+        let token = slot.credential == ACCESS_TOKEN && call.connection.oauth.is_some();
+        optional
+            && !token
+            && !slot.header.starts_with(':')
+            && self.inner.secrets.unready().is_none()
     }
 
     /// What a call without its credential comes to. Where a place of secrets does not answer, the
