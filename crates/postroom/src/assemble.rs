@@ -431,7 +431,17 @@ fn dry(project: &Project) -> Vec<String> {
 fn names(project: &Project, sources: &[Arc<Intake>]) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = BTreeSet::new();
     for connection in project.connections.values() {
-        names.extend(connection.credentials.values().cloned());
+        let adapter = project.catalog.adapter(&connection.adapter);
+        // What signs webhooks is of use to sources only, which name it themselves.
+        let signs = |name: &str| {
+            let webhook = adapter.and_then(|adapter| adapter.webhook.as_ref());
+            let of_calls =
+                |adapter: &Arc<Adapter>| adapter.auth.iter().any(|slot| slot.credential == name);
+            webhook.is_some_and(|it| it.credentials().iter().any(|known| known.name == name))
+                && !adapter.is_some_and(of_calls)
+        };
+        let called = connection.credentials.iter().filter(|(name, _)| !signs(name));
+        names.extend(called.map(|(_, kept)| kept.clone()));
     }
     for source in sources {
         match &source.takes {
