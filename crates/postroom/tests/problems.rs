@@ -14,6 +14,8 @@ const NO_LINE: &[(&str, &str)] = &[
     ("there is no configuration", "there is no file to point at"),
     ("a workflow that is not UTF-8", "lines are of text, and this is none"),
     ("a workflow beyond what is read", "it is not read, so no line is known"),
+    ("a sealed file that is none", "what is sealed has no lines"),
+    ("a file of a secret that is not there", "a variable stands on no line"),
 ];
 
 /// Cases whose line is named and not shown, each with the reason.
@@ -96,9 +98,16 @@ const NOT_OF_CHECK: &[(&[&str], &str)] = &[
             "adapter/bad-mail",
             "adapter/no-such-call",
             "adapter/no-example",
+            "adapter/no-lookup",
+            "secrets/vault",
         ],
         "it is about a run",
     ),
+    (
+        &["connection/login-failed", "secrets/no-recipients"],
+        "it is about a command that gives access or seals",
+    ),
+    (&["secrets/no-key"], "check tells it as a note: other machines may hold the key"),
     (
         &["expr/missing-field", "expr/null", "expr/value", "expr/fuel", "expr/output"],
         "it depends on the values of an event; check tells what their types say",
