@@ -26,7 +26,7 @@ fn the_list_says_where_credentials_are_found_and_never_what_they_are() {
 
 #[test]
 fn a_test_makes_one_harmless_call_and_says_what_is_wrong() {
-    let balance = json!({"livemode": false, "available": []});
+    let balance = json!({"available": [], "pending": []});
     let double = Double::answering(Reply::json(200, &balance));
     let project = project(&double.url());
     // Without a key nothing is sent.
