@@ -297,9 +297,11 @@ fn an_empty_body_is_no_event_even_where_it_is_signed() {
         let text = case.webhook().text(&incoming(&signed)).unwrap().into_owned();
         let json = Json::parse(String::from_utf8(text).unwrap());
         // A form without fields is an object without any.
-        let described = json.map(|body| case.webhook().describe(&signed.headers, &body));
-        let none = described.is_err() || case.webhook().text(&incoming(&signed)).is_ok();
-        assert!(none, "{}", case.name);
+        if let Ok(body) = json {
+            let described = case.webhook().describe(&signed.headers, &body);
+            // Its headers say enough of a call-back without fields.
+            assert!(described.is_err() || case.name.starts_with("twilio"), "{}", case.name);
+        }
     }
 }
 
