@@ -122,7 +122,7 @@ fn without_a_secret_the_source_is_off_and_says_so() {
     let answer = deliver(&server, &Stripe::signature(SECRET, unix_seconds(), &body), &body);
     answer.problem(503, "source/off");
     assert!(answer.header("retry-after").is_some());
-    let warned = server.log.having("then restart");
+    let warned = server.log.having("no restart is needed");
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert!(warned[0].contains(PATH) && warned[0].contains("STRIPE_WEBHOOK_SECRET"), "{warned:?}");
     assert_eq!(stored(&server), 0);

@@ -75,8 +75,10 @@ impl Source {
         let names = mounted.secrets.iter().filter(|(name, _)| webhook.verified_by(name));
         let names: Vec<&str> = names.map(|(_, name)| name.as_str()).collect();
         let detail = format!("source `{}` at {} has no signing secret", self.name, self.path);
-        let mut hint =
-            format!("set {} in the environment or in .env, then restart", names.join(" or "));
+        let mut hint = format!(
+            "set {} in .env or wherever secrets lie; no restart is needed",
+            names.join(" or ")
+        );
         if webhook.greets() {
             let (title, name) = (&mounted.title, &self.name);
             hint = format!(

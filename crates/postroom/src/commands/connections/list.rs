@@ -23,7 +23,7 @@ pub(super) fn run(accounts: &Known, output: &Output) -> Result<(), Failed> {
             })
             .collect();
         let url = row.base_url.as_deref().unwrap_or("any");
-        [&row.name, &row.adapter, url, row.mode, &credentials.join("\n")].map(output::cell).into()
+        [&row.name, &row.adapter, url, row.mode, &credentials.join("; ")].map(output::cell).into()
     });
     let head = ["connection", "adapter", "base URL", "mode", "credentials"];
     output.print(&output.table(&head, cells.collect()))?;
