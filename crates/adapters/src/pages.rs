@@ -34,7 +34,7 @@ pub(crate) struct Pages {
 }
 
 /// Where the reading of a call stands.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Reading {
     next: Json,
     index: usize,
@@ -81,11 +81,10 @@ impl Reading {
         Json::parse(format!("{}]", self.items)).unwrap_or_else(|_| Json::null())
     }
 
-    fn add(&mut self, items: &Value<'_>) -> Result<(), String> {
-        let text = json(items);
-        let list = Json::parse(text).map_err(|error| error.to_string())?;
+    fn add(&mut self, list: &Json) -> Result<(), String> {
         if list.view().kind() != Kind::Array {
-            return Err(format!("a list of items was expected, not {}", items.type_name()));
+            let found = Value::Json(list.view()).type_name();
+            return Err(format!("a list of items was expected, not {found}"));
         }
         for item in list.view().items().take(self.limit - self.count) {
             if self.items.len() + item.raw().len() > MAX_BYTES {
@@ -101,21 +100,15 @@ impl Reading {
     }
 
     /// Goes on with the next page, if there is one and more is wanted.
-    fn turn(&mut self, next: &Value<'_>) -> bool {
-        let last = next.is_null()
-            || next.as_bool() == Some(false)
-            || next.as_str().is_some_and(|text| text.is_empty());
-        let next = if last { None } else { Json::parse(json(next)).ok() };
-        self.next = next.unwrap_or_else(Json::null);
+    fn turn(&mut self, next: Json) -> bool {
+        let value = Value::Json(next.view());
+        let last = value.is_null()
+            || value.as_bool() == Some(false)
+            || value.as_str().is_some_and(|text| text.is_empty());
+        self.next = if last { Json::null() } else { next };
         self.index += 1;
         !last && self.count < self.limit && self.index < MAX_PAGES
     }
-}
-
-fn json(value: &Value<'_>) -> String {
-    let mut text = String::new();
-    value.write_json(&mut text);
-    text
 }
 
 impl Action {
@@ -181,27 +174,28 @@ impl Action {
     ) -> Result<bool, Failure> {
         let answer = crate::answer::Answer::read(response);
         let key = self.call_key(call, context);
-        let asked = reading.clone();
-        let scope = self.scope(context, &key).with("response", answer.value());
-        let scope = scope.with("page", asked.page());
+        // What is read stays read: only the two values leave the scope, not all items before.
+        let scope = self.answered(context, &key, &answer, reading);
         let place = format!("{}.pages", call.id);
         let items = self.value(&pages.items, &scope, &format!("{place}.items"))?;
+        let next = self.value(&pages.next, &scope, &format!("{place}.next"));
+        drop(scope);
         reading.add(&items).map_err(|why| {
             let message = format!("{self}, {place}.items: {why}");
             Failure::new("call/unexpected-answer", message).with_status(response.status)
         })?;
-        Ok(reading.turn(&self.value(&pages.next, &scope, &format!("{place}.next"))?))
+        Ok(reading.turn(next?))
     }
 
-    fn value<'v>(
-        &self,
-        template: &'v Template,
-        scope: &Scope<'v>,
-        place: &str,
-    ) -> Result<Value<'v>, Failure> {
-        template.eval(scope, LIMITS).map_err(|fault| {
+    /// What a template comes to, apart from what it was read of.
+    fn value(&self, template: &Template, scope: &Scope<'_>, place: &str) -> Result<Json, Failure> {
+        let value = template.eval(scope, LIMITS).map_err(|fault| {
             let path = String::new();
             self.fault(postroom_expr::MappingFault { path, fault }, place)
-        })
+        })?;
+        let mut text = String::new();
+        value.write_json(&mut text);
+        Json::parse(text)
+            .map_err(|error| Failure::new("internal", format!("{self}, {place}: {error}")))
     }
 }
